@@ -1,0 +1,179 @@
+// swift-tools-version: 6.2
+// SPDX-License-Identifier: Apache-2.0
+
+import PackageDescription
+
+// Settings that every Swift target shares. docs/architecture.md gives the reasons.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
+let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
+let nioWebSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
+let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
+let nioExtras: Target.Dependency = .product(name: "NIOExtras", package: "swift-nio-extras")
+let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
+let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let grdb: Target.Dependency = .product(name: "GRDB", package: "GRDB.swift")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+
+/// A Swift library target in one of the architecture's groups.
+func library(
+    _ group: String, _ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = []
+) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(group)/\(name)", swiftSettings: strict + settings)
+}
+
+/// The test target of a library.
+func tests(_ group: String, _ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.byName(name: name)] + dependencies, path: "Tests/\(group)/\(name)Tests",
+        swiftSettings: strict)
+}
+
+/// The header and linker flags of a C library of the operating system.
+func systemLibrary(_ name: String, pkgConfig: String, apt: String) -> Target {
+    .systemLibrary(
+        name: name, path: "Sources/System/Libraries/\(name)", pkgConfig: pkgConfig, providers: [.apt([apt])])
+}
+
+let package = Package(
+    name: "swiftlet",
+    products: [
+        .executable(name: "swiftlet", targets: ["swiftlet"]),
+        .executable(name: "swiftlet-launcher", targets: ["swiftlet-launcher"]),
+        .executable(name: "swiftlet-monitor", targets: ["swiftlet-monitor"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
+        .package(url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // MARK: System — knows nothing of containers or Kubernetes
+        systemLibrary("COpenSSL", pkgConfig: "libcrypto", apt: "libssl-dev"),
+        systemLibrary("CNFTables", pkgConfig: "libnftables", apt: "libnftables-dev"),
+        systemLibrary("CSeccomp", pkgConfig: "libseccomp", apt: "libseccomp-dev"),
+        systemLibrary("CSystemd", pkgConfig: "libsystemd", apt: "libsystemd-dev"),
+        systemLibrary("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        systemLibrary("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
+        .target(name: "CLinux", path: "Sources/System/CLinux"),
+        library("System", "LinuxSystem", ["CLinux"]),
+        tests("System", "LinuxSystem"),
+        library("System", "JSON"),
+        tests("System", "JSON"),
+        library("System", "Netlink", ["LinuxSystem", "CLinux"]),
+        tests("System", "Netlink", ["LinuxSystem"]),
+        library("System", "PKI", ["COpenSSL", "JSON"]),
+        tests("System", "PKI"),
+        library("System", "Systemd", ["CSystemd", "LinuxSystem", logging]),
+        tests("System", "Systemd"),
+        library(
+            "System", "HTTPTransport",
+            ["PKI", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, nioHTTP2, nioExtras, logging, collections]),
+        tests("System", "HTTPTransport", ["PKI", nioCore, nioPosix]),
+
+        // MARK: Container — knows OCI, no Kubernetes
+        library("Container", "OCISpec", ["JSON"]),
+        tests("Container", "OCISpec"),
+        library("Container", "Launcher", ["OCISpec", "JSON", "LinuxSystem", "CLinux", "CSeccomp"]),
+        tests("Container", "Launcher", ["OCISpec", "JSON", "LinuxSystem"]),
+        .executableTarget(
+            name: "swiftlet-launcher", dependencies: ["Launcher"], path: "Sources/Container/swiftlet-launcher",
+            swiftSettings: strict),
+        library("Container", "Monitor", ["JSON", "LinuxSystem", "CLinux"]),
+        tests("Container", "Monitor", ["JSON", "LinuxSystem"]),
+        .executableTarget(
+            name: "swiftlet-monitor", dependencies: ["Monitor"], path: "Sources/Container/swiftlet-monitor",
+            swiftSettings: strict),
+        library(
+            "Container", "ContainerImages",
+            [
+                "OCISpec", "JSON", "LinuxSystem", "CLinux", "PKI", "CZlib", "CZstd", nioCore, nioHTTP1, nioSSL,
+                httpClient, logging,
+            ]),
+        tests("Container", "ContainerImages", ["OCISpec", "JSON", "LinuxSystem", "PKI"]),
+        library("Container", "SandboxNetwork", ["Netlink", "LinuxSystem", "CLinux", "JSON", "CNFTables", logging]),
+        tests("Container", "SandboxNetwork", ["Netlink", "LinuxSystem"]),
+
+        // MARK: API — objects and how to talk about them
+        library("API", "KubeAPI", ["JSON"]),
+        tests("API", "KubeAPI", ["JSON"]),
+        library(
+            "API", "KubeClient",
+            ["KubeAPI", "JSON", "PKI", nioCore, nioHTTP1, nioSSL, nioPosix, httpClient, logging]),
+        tests("API", "KubeClient", ["KubeAPI", "JSON"]),
+        library("API", "ControllerRuntime", ["KubeAPI", "KubeClient", "JSON", logging, collections]),
+        tests("API", "ControllerRuntime", ["KubeAPI", "KubeClient", "JSON"]),
+
+        // MARK: Node — what runs on every machine
+        library(
+            "Node", "PodRuntime",
+            ["OCISpec", "ContainerImages", "SandboxNetwork", "LinuxSystem", "CLinux", "JSON", logging]),
+        tests("Node", "PodRuntime", ["OCISpec", "ContainerImages", "JSON"]),
+        library(
+            "Node", "Kubelet",
+            [
+                "PodRuntime", "ContainerImages", "LinuxSystem", "KubeAPI", "KubeClient", "ControllerRuntime", "JSON",
+                "HTTPTransport", "PKI", nioCore, nioHTTP1, nioWebSocket, logging, collections, httpClient,
+            ]),
+        tests("Node", "Kubelet", ["KubeAPI", "KubeClient", "JSON", "PodRuntime"]),
+
+        // MARK: ControlPlane
+        library("ControlPlane", "Storage", [collections]),
+        tests("ControlPlane", "Storage"),
+        library("ControlPlane", "StorageSQLite", ["Storage", grdb, logging]),
+        tests("ControlPlane", "StorageSQLite", ["Storage"]),
+        library(
+            "ControlPlane", "APIServer",
+            [
+                "Storage", "KubeAPI", "KubeClient", "JSON", "PKI", "HTTPTransport", nioCore, nioPosix, nioHTTP1, nioSSL,
+                logging, collections,
+            ]),
+        tests("ControlPlane", "APIServer", ["Storage", "StorageSQLite", "KubeAPI", "KubeClient", "JSON"]),
+        library(
+            "ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging, collections]),
+        tests("ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON"]),
+        library(
+            "ControlPlane", "Controllers",
+            ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", "PKI", logging, collections]),
+        tests(
+            "ControlPlane", "Controllers",
+            ["KubeAPI", "KubeClient", "ControllerRuntime", "APIServer", "Storage", "StorageSQLite", "JSON"]),
+
+        // MARK: Cluster — composition and CLI
+        library("Cluster", "ClusterFormation", ["PKI", "JSON", "LinuxSystem", logging]),
+        tests("Cluster", "ClusterFormation", ["PKI"]),
+        library(
+            "Cluster", "SwiftletCore",
+            [
+                "ClusterFormation", "Kubelet", "PodRuntime", "ContainerImages", "SandboxNetwork", "Storage",
+                "StorageSQLite", "APIServer", "Scheduling", "Controllers", "KubeAPI", "KubeClient",
+                "ControllerRuntime", "HTTPTransport", "PKI", "Systemd", "LinuxSystem", "JSON", nioCore, nioPosix,
+                logging, lifecycle, yams,
+            ]),
+        tests("Cluster", "SwiftletCore", ["JSON"]),
+        .executableTarget(
+            name: "swiftlet", dependencies: ["SwiftletCore", argumentParser, logging],
+            path: "Sources/Cluster/swiftlet", swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef SWIFTLET_CLINUX_H
+#define SWIFTLET_CLINUX_H
+#endif
