@@ -317,7 +317,8 @@ struct JSONParser {
     private func unexpected(_ context: String) -> JSONError {
         guard position < input.count else { return error("unexpected end of JSON input") }
         let byte = input[position]
-        let shown = (0x20..<0x7F).contains(byte) ? "'\(Character(Unicode.Scalar(byte)))'" : "0x" + String(byte, radix: 16)
+        let isPrintable = (0x20..<0x7F).contains(byte)
+        let shown = isPrintable ? "'\(Character(Unicode.Scalar(byte)))'" : "0x" + String(byte, radix: 16)
         return error("invalid character \(shown) \(context)")
     }
 

@@ -20,11 +20,9 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kernel's reason in words, `No such file or directory`.
     package var reason: String {
         var buffer = [CChar](repeating: 0, count: 256)
-        // The XSI form, strerror_r(3): thread-safe, and truncation is harmless here.
-        guard __xpg_strerror_r(errno, &buffer, buffer.count) == 0 else { return "error \(errno)" }
-        return buffer.withUnsafeBufferPointer { buffer in
-            String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-        }
+        // The GNU form, strerror_r(3): thread-safe; it may return a constant instead of filling the buffer.
+        guard let text = strerror_r(errno, &buffer, buffer.count) else { return "error \(errno)" }
+        return String(cString: text)
     }
 
     package var description: String {
