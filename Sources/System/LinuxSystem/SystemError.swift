@@ -20,9 +20,11 @@ package struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kernel's reason in words, `No such file or directory`.
     package var reason: String {
         var buffer = [CChar](repeating: 0, count: 256)
-        // The GNU form, strerror_r(3): thread-safe; it may return a constant instead of filling the buffer.
-        guard let text = strerror_r(errno, &buffer, buffer.count) else { return "error \(errno)" }
-        return String(cString: text)
+        // The XSI form of strerror_r(3): thread-safe, fills the buffer and returns 0.
+        guard strerror_r(errno, &buffer, buffer.count) == 0 else { return "error \(errno)" }
+        return buffer.withUnsafeBufferPointer { bytes in
+            String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        }
     }
 
     package var description: String {
