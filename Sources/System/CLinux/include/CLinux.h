@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SWIFTLET_CLINUX_H
 #define SWIFTLET_CLINUX_H
+#include "FileTree.h"
 #endif
