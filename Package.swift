@@ -108,10 +108,12 @@ let package = Package(
         library(
             "Container", "ContainerImages",
             [
-                "OCISpec", "JSON", "LinuxSystem", "CLinux", "PKI", "CZlib", "CZstd", nioCore, nioHTTP1, nioSSL,
+                "OCISpec", "JSON", "LinuxSystem", "CLinux", "PKI", "CZlib", "CZstd", nioCore, nioPosix, nioHTTP1, nioSSL,
                 httpClient, logging,
             ]),
-        tests("Container", "ContainerImages", ["OCISpec", "JSON", "LinuxSystem", "PKI"]),
+        tests(
+            "Container", "ContainerImages",
+            ["OCISpec", "JSON", "LinuxSystem", "PKI", "CZlib", "CZstd", nioCore, nioPosix, nioHTTP1, logging]),
         library("Container", "SandboxNetwork", ["Netlink", "LinuxSystem", "CLinux", "JSON", "CNFTables", logging]),
         tests("Container", "SandboxNetwork", ["Netlink", "LinuxSystem"]),
 
