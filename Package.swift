@@ -125,7 +125,7 @@ let package = Package(
             ["KubeAPI", "JSON", "PKI", nioCore, nioHTTP1, nioSSL, nioPosix, httpClient, logging]),
         tests("API", "KubeClient", ["KubeAPI", "JSON"]),
         library("API", "ControllerRuntime", ["KubeAPI", "KubeClient", "JSON", logging, collections]),
-        tests("API", "ControllerRuntime", ["KubeAPI", "KubeClient", "JSON"]),
+        tests("API", "ControllerRuntime", ["KubeAPI", "KubeClient", "JSON", logging]),
 
         // MARK: Node — what runs on every machine
         library(

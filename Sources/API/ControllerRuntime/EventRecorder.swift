@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import DequeModule
+import JSON
+package import KubeAPI
+package import KubeClient
+package import Logging
+import OrderedCollections
+import Synchronization
+
+/// Writes Event objects (v1) about what happens to an object, for `kubectl describe`.
+///
+/// Recording never waits and never fails: events go through a bounded queue to ``run()``. Repetitions of an event are
+/// counted in one object, and a source that floods is cut to one event per object and ``refill`` once its burst is
+/// spent, as client-go's event correlator does.
+package final class EventRecorder: Sendable {
+    /// Events that wait to be sent; more are dropped.
+    package static let queueLimit = 512
+    /// Distinct events, and distinct objects, that are remembered for counting.
+    package static let memoryLimit = 1024
+    /// Events that one object may cause at once.
+    package static let burst = 25
+    /// The time after which an object may cause one more event.
+    package static let refill = Duration.seconds(300)
+
+    package enum EventType: String, Sendable, Hashable {
+        case normal = "Normal"
+        case warning = "Warning"
+    }
+
+    fileprivate struct Entry: Hashable, Sendable {
+        let regarding: JSON
+        let type: EventType
+        let reason: String
+        let message: String
+    }
+
+    fileprivate struct Known {
+        var name: String
+        var namespace: String
+        var count: Int
+    }
+
+    fileprivate struct Budget {
+        var tokens: Int
+        var since: ContinuousClock.Instant
+    }
+
+    fileprivate struct State {
+        var pending: Deque<Entry> = []
+        var known: OrderedDictionary<Entry, Known> = [:]
+        var budgets: OrderedDictionary<String, Budget> = [:]
+        var waiter: CheckedContinuation<Void, Never>?
+    }
+
+    private let client: any ResourceClient
+    private let component: String
+    private let host: String
+    private let now: @Sendable () -> String
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - component: Who reports, `kubelet`; becomes `source.component` and `reportingComponent`.
+    ///   - host: The node, for parts that run on one; else empty.
+    ///   - now: The time in RFC 3339, seconds.
+    package init(
+        client: any ResourceClient, component: String, host: String = "", logger: Logger,
+        now: @escaping @Sendable () -> String
+    ) {
+        self.client = client
+        self.component = component
+        self.host = host
+        self.logger = logger
+        self.now = now
+    }
+
+    /// Records an event about an object.
+    ///
+    /// - Parameter fieldPath: The part concerned, `spec.containers{name}`.
+    package func record(
+        _ object: KubeObject, _ type: EventType, reason: String, message: String, fieldPath: String = ""
+    ) {
+        var regarding: JSON = [
+            "kind": .string(object.kind), "apiVersion": .string(object.apiVersion), "name": .string(object.name),
+            "uid": .string(object.uid), "resourceVersion": .string(object.resourceVersion),
+        ]
+        if !object.namespace.isEmpty { regarding["namespace"] = .string(object.namespace) }
+        if !fieldPath.isEmpty { regarding["fieldPath"] = .string(fieldPath) }
+        // The revision would make every repetition look new.
+        var identity = regarding
+        identity["resourceVersion"] = nil
+        let entry = Entry(regarding: identity, type: type, reason: reason, message: String(message.prefix(1024)))
+        let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
+            guard state.pending.count < Self.queueLimit, state.spend(object.uid) else { return nil }
+            state.pending.append(entry)
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+    }
+
+    /// Sends events until the task is cancelled.
+    package func run() async throws {
+        while !Task.isCancelled {
+            if let entry = state.withLock({ $0.pending.popFirst() }) {
+                await send(entry)
+            } else {
+                await waitForWork()
+            }
+        }
+    }
+
+    private func waitForWork() async {
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if Task.isCancelled || !state.pending.isEmpty { return true }
+                    state.waiter = continuation
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            let waiter = state.withLock { state in
+                defer { state.waiter = nil }
+                return state.waiter
+            }
+            waiter?.resume()
+        }
+    }
+
+    private func send(_ entry: Entry) async {
+        do {
+            if let known = state.withLock({ $0.known[entry] }), try await repeatEvent(entry, known) { return }
+            let namespace = entry.regarding["namespace"]?.string ?? "default"
+            let name = "\(entry.regarding["name"]?.string ?? "").\(Self.suffix())"
+            let event = makeEvent(entry, namespace: namespace, name: name)
+            _ = try await client.create(.events, object: event)
+            state.withLock { $0.remember(entry, .init(name: name, namespace: namespace, count: 1)) }
+        } catch is CancellationError {
+            return
+        } catch {
+            // An event is a courtesy: a namespace that is going away, say, refuses it.
+            logger.debug("An event was not stored", metadata: ["reason": "\(entry.reason)", "error": "\(error)"])
+        }
+    }
+
+    /// Counts a repetition; false when the event object is no longer there.
+    private func repeatEvent(_ entry: Entry, _ known: Known) async throws -> Bool {
+        let count = known.count + 1
+        do {
+            _ = try await client.patch(
+                .events, namespace: known.namespace, name: known.name, subresource: nil, type: .merge,
+                patch: ["count": JSON(count), "lastTimestamp": .string(now())], options: .init())
+        } catch let error as StatusError where error.isNotFound {
+            return false
+        }
+        state.withLock { $0.remember(entry, .init(name: known.name, namespace: known.namespace, count: count)) }
+        return true
+    }
+
+    private func makeEvent(_ entry: Entry, namespace: String, name: String) -> KubeObject {
+        var event = KubeObject(.init("", "v1", "Event"), namespace: namespace, name: name)
+        let time = JSON.string(now())
+        event.json["involvedObject"] = entry.regarding
+        event.json["reason"] = .string(entry.reason)
+        event.json["message"] = .string(entry.message)
+        event.json["type"] = .string(entry.type.rawValue)
+        event.json["source"] = ["component": .string(component)]
+        if !host.isEmpty { event.json["source", "host"] = .string(host) }
+        event.json["firstTimestamp"] = time
+        event.json["lastTimestamp"] = time
+        event.json["count"] = 1
+        event.json["reportingComponent"] = .string(component)
+        event.json["reportingInstance"] = .string(host)
+        return event
+    }
+
+    private static func suffix() -> String {
+        let digits = String(UInt64.random(in: .min ... .max), radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+extension EventRecorder.State {
+    /// Takes one event from the object's budget; false when it is spent.
+    mutating func spend(_ uid: String) -> Bool {
+        let now = ContinuousClock.now
+        var budget = budgets.removeValue(forKey: uid) ?? .init(tokens: EventRecorder.burst, since: now)
+        let earned = Int((now - budget.since) / EventRecorder.refill)
+        if earned > 0 {
+            budget.tokens = min(EventRecorder.burst, budget.tokens + earned)
+            budget.since += EventRecorder.refill * earned
+        }
+        let isAllowed = budget.tokens > 0
+        if isAllowed { budget.tokens -= 1 }
+        budgets[uid] = budget
+        if budgets.count > EventRecorder.memoryLimit { budgets.removeFirst() }
+        return isAllowed
+    }
+
+    mutating func remember(_ entry: EventRecorder.Entry, _ value: EventRecorder.Known) {
+        known.removeValue(forKey: entry)
+        known[entry] = value
+        if known.count > EventRecorder.memoryLimit { known.removeFirst() }
+    }
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+package import KubeAPI
+package import KubeClient
+package import Logging
+import Synchronization
+
+/// A change of an informer's copy.
+package enum InformerEvent: Sendable {
+    case added(KubeObject)
+    case updated(old: KubeObject, new: KubeObject)
+    case deleted(KubeObject)
+
+    /// The newest state known.
+    package var object: KubeObject {
+        switch self {
+        case .added(let object), .updated(_, let object), .deleted(let object): object
+        }
+    }
+}
+
+/// A live local copy of a collection, kept by list and watch.
+///
+/// There is one writer, ``run()``, and any number of readers. Handlers are called by the writer, one event at a time and
+/// in the order of the revisions, so they must be quick: they enqueue keys. The copy is only as new as the watch;
+/// reconcilers therefore act on what they read and let the server refuse what is out of date.
+package final class Informer: Sendable {
+    package typealias Handler = @Sendable (InformerEvent) -> Void
+    /// The index values of an object, none to leave it out.
+    package typealias Indexer = @Sendable (KubeObject) -> [String]
+
+    package let resource: GroupVersionResource
+    private let namespace: String?
+    private let options: ListOptions
+    private let client: any ResourceClient
+    private let transform: @Sendable (KubeObject) -> KubeObject
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    fileprivate struct State {
+        var objects: [ObjectKey: KubeObject] = [:]
+        var indexers: [String: Indexer] = [:]
+        var indices: [String: [String: Set<ObjectKey>]] = [:]
+        var handlers: [Handler] = []
+        var isSynced = false
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    /// - Parameters:
+    ///   - namespace: Only this namespace; nil for all.
+    ///   - options: Label and field selectors.
+    ///   - transform: Reduces an object to what the readers need before it is kept.
+    package init(
+        _ resource: GroupVersionResource, client: any ResourceClient, namespace: String? = nil,
+        options: ListOptions = .init(), logger: Logger,
+        transform: @escaping @Sendable (KubeObject) -> KubeObject = Informer.withoutManagedFields
+    ) {
+        self.resource = resource
+        self.client = client
+        self.namespace = namespace
+        self.options = options
+        self.transform = transform
+        self.logger = logger
+    }
+
+    /// The default transform: managed fields are large and only the server needs them.
+    package static let withoutManagedFields: @Sendable (KubeObject) -> KubeObject = { object in
+        var object = object
+        object.json["metadata", "managedFields"] = nil
+        return object
+    }
+
+    // MARK: Reading
+
+    package func get(_ key: ObjectKey) -> KubeObject? { state.withLock { $0.objects[key] } }
+
+    package func get(namespace: String = "", name: String) -> KubeObject? {
+        get(ObjectKey(namespace: namespace, name: name))
+    }
+
+    /// All objects, of one namespace if given, in no particular order.
+    package func list(namespace: String? = nil) -> [KubeObject] {
+        let all = state.withLock { Array($0.objects.values) }
+        guard let namespace else { return all }
+        return all.filter { $0.namespace == namespace }
+    }
+
+    /// The objects with a value in an index that ``addIndex(_:_:)`` defined.
+    package func list(index: String, value: String) -> [KubeObject] {
+        state.withLock { state in
+            (state.indices[index]?[value] ?? []).compactMap { state.objects[$0] }
+        }
+    }
+
+    package var count: Int { state.withLock { $0.objects.count } }
+
+    /// Whether the first list has arrived.
+    package var isSynced: Bool { state.withLock { $0.isSynced } }
+
+    /// Waits for the first list; returns early when the task is cancelled and ``run()`` with it.
+    package func waitForSync() async {
+        await withCheckedContinuation { continuation in
+            let isSynced = state.withLock { state in
+                if !state.isSynced { state.waiters.append(continuation) }
+                return state.isSynced
+            }
+            if isSynced { continuation.resume() }
+        }
+    }
+
+    // MARK: Set-up
+
+    /// Defines an index; call before ``run()``.
+    package func addIndex(_ name: String, _ indexer: @escaping Indexer) {
+        state.withLock { state in
+            state.indexers[name] = indexer
+            state.indices[name] = [:]
+            for (key, object) in state.objects {
+                for value in indexer(object) { state.indices[name]?[value, default: []].insert(key) }
+            }
+        }
+    }
+
+    /// Calls `handler` for every change from now on, first of all for each object that is already there.
+    package func addHandler(_ handler: @escaping Handler) {
+        state.withLock { state in
+            state.handlers.append(handler)
+            for object in state.objects.values { handler(.added(object)) }
+        }
+    }
+
+    // MARK: Running
+
+    /// Lists and watches until the task is cancelled. Failures are logged and retried with growing waits.
+    package func run() async throws {
+        defer { finishWaiting() }
+        var machine = ListWatchMachine()
+        while !Task.isCancelled {
+            switch machine.action {
+            case .list(let wait):
+                if wait > .zero { try await Task.sleep(for: wait) }
+                await list(&machine)
+            case .watch(let revision, let wait):
+                if wait > .zero { try await Task.sleep(for: wait) }
+                await watch(from: revision, &machine)
+            }
+        }
+    }
+
+    private func list(_ machine: inout ListWatchMachine) async {
+        do {
+            let list = try await client.list(resource, namespace: namespace, options: options)
+            replace(with: list.items.map(transform))
+            machine.listed(resourceVersion: list.resourceVersion)
+            finishWaiting()
+        } catch {
+            machine.failed(error)
+            report(error, doing: "list")
+        }
+    }
+
+    private func watch(from revision: String, _ machine: inout ListWatchMachine) async {
+        var isEmpty = true
+        do {
+            let watchOptions = WatchOptions(
+                labelSelector: options.labelSelector, fieldSelector: options.fieldSelector, resourceVersion: revision)
+            let stream = try await client.watch(resource, namespace: namespace, options: watchOptions)
+            for try await event in stream {
+                isEmpty = false
+                apply(event)
+                machine.received(resourceVersion: event.object.resourceVersion)
+            }
+            machine.watchEnded(isEmpty: isEmpty)
+        } catch {
+            machine.failed(error)
+            report(error, doing: "watch")
+        }
+    }
+
+    private func report(_ error: any Error, doing verb: String) {
+        if Task.isCancelled || error is CancellationError { return }
+        if let status = error as? StatusError, status.isExpired { return }
+        logger.warning(
+            "The API could not be followed and will be asked again",
+            metadata: ["verb": "\(verb)", "resource": "\(resource.groupResource)", "error": "\(error)"])
+    }
+
+    private func finishWaiting() {
+        let waiters = state.withLock { state in
+            state.isSynced = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    // MARK: Changing the copy
+
+    private func replace(with objects: [KubeObject]) {
+        state.withLock { state in
+            var gone = Set(state.objects.keys)
+            for object in objects {
+                gone.remove(object.key)
+                state.put(object)
+            }
+            for key in gone { state.remove(key) }
+        }
+    }
+
+    private func apply(_ event: WatchEvent) {
+        switch event {
+        case .added(let object), .modified(let object):
+            let reduced = transform(object)
+            state.withLock { $0.put(reduced) }
+        case .deleted(let object):
+            let reduced = transform(object)
+            state.withLock { $0.remove(reduced.key, last: reduced) }
+        case .bookmark: break
+        }
+    }
+}
+
+extension Informer.State {
+    /// Stores an object and tells the handlers, unless it is the very revision that is there.
+    mutating func put(_ object: KubeObject) {
+        let key = object.key
+        let old = objects.updateValue(object, forKey: key)
+        if let old, old.resourceVersion == object.resourceVersion { return }
+        if let old, old.uid != object.uid {
+            // Deleted and created again between two looks: reconcilers must not take the new for the old.
+            reindex(key, from: old, to: nil)
+            for handler in handlers { handler(.deleted(old)) }
+            reindex(key, from: nil, to: object)
+            for handler in handlers { handler(.added(object)) }
+            return
+        }
+        reindex(key, from: old, to: object)
+        let event = old.map { InformerEvent.updated(old: $0, new: object) } ?? .added(object)
+        for handler in handlers { handler(event) }
+    }
+
+    mutating func remove(_ key: ObjectKey, last: KubeObject? = nil) {
+        guard let old = objects.removeValue(forKey: key) else { return }
+        reindex(key, from: old, to: nil)
+        for handler in handlers { handler(.deleted(last ?? old)) }
+    }
+
+    private mutating func reindex(_ key: ObjectKey, from old: KubeObject?, to new: KubeObject?) {
+        for (name, indexer) in indexers {
+            let before = old.map(indexer) ?? []
+            let after = new.map(indexer) ?? []
+            if before == after { continue }
+            for value in before {
+                indices[name]?[value]?.remove(key)
+                if indices[name]?[value]?.isEmpty == true { indices[name]?[value] = nil }
+            }
+            for value in after { indices[name]?[value, default: []].insert(key) }
+        }
+    }
+}
