@@ -83,8 +83,8 @@ let package = Package(
         tests("System", "JSON"),
         library("System", "Netlink", ["LinuxSystem", "CLinux"]),
         tests("System", "Netlink", ["LinuxSystem"]),
-        library("System", "PKI", ["COpenSSL", "JSON"]),
-        tests("System", "PKI"),
+        library("System", "PKI", ["COpenSSL", "JSON", "LinuxSystem"]),
+        tests("System", "PKI", ["JSON", "LinuxSystem"]),
         library("System", "Systemd", ["CSystemd", "LinuxSystem", logging]),
         tests("System", "Systemd"),
         library(
