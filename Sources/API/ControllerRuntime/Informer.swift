@@ -44,6 +44,7 @@ package final class Informer: Sendable {
         var indices: [String: [String: Set<ObjectKey>]] = [:]
         var handlers: [Handler] = []
         var isSynced = false
+        var revision: Int64 = 0
         var waiters: [CheckedContinuation<Void, Never>] = []
     }
 
@@ -95,6 +96,9 @@ package final class Informer: Sendable {
 
     package var count: Int { state.withLock { $0.objects.count } }
 
+    /// The revision up to which this copy is complete: a write that was answered with a higher one is yet to come.
+    package var observedRevision: Int64 { state.withLock { $0.revision } }
+
     /// Whether the first list has arrived.
     package var isSynced: Bool { state.withLock { $0.isSynced } }
 
@@ -122,12 +126,9 @@ package final class Informer: Sendable {
         }
     }
 
-    /// Calls `handler` for every change from now on, first of all for each object that is already there.
+    /// Calls `handler` for every change; call before ``run()``.
     package func addHandler(_ handler: @escaping Handler) {
-        state.withLock { state in
-            state.handlers.append(handler)
-            for object in state.objects.values { handler(.added(object)) }
-        }
+        state.withLock { $0.handlers.append(handler) }
     }
 
     // MARK: Running
@@ -151,7 +152,7 @@ package final class Informer: Sendable {
     private func list(_ machine: inout ListWatchMachine) async {
         do {
             let list = try await client.list(resource, namespace: namespace, options: options)
-            replace(with: list.items.map(transform))
+            replace(with: list.items.map(transform), revision: list.resourceVersion)
             machine.listed(resourceVersion: list.resourceVersion)
             finishWaiting()
         } catch {
@@ -197,53 +198,66 @@ package final class Informer: Sendable {
 
     // MARK: Changing the copy
 
-    private func replace(with objects: [KubeObject]) {
-        state.withLock { state in
+    private func replace(with objects: [KubeObject], revision: String) {
+        change { state in
+            state.revision = Int64(revision) ?? 0
             var gone = Set(state.objects.keys)
+            var events: [InformerEvent] = []
             for object in objects {
                 gone.remove(object.key)
-                state.put(object)
+                events += state.put(object)
             }
-            for key in gone { state.remove(key) }
+            for key in gone { events += state.remove(key) }
+            return events
         }
     }
 
     private func apply(_ event: WatchEvent) {
-        switch event {
-        case .added(let object), .modified(let object):
-            let reduced = transform(object)
-            state.withLock { $0.put(reduced) }
-        case .deleted(let object):
-            let reduced = transform(object)
-            state.withLock { $0.remove(reduced.key, last: reduced) }
-        case .bookmark: break
+        let object = transform(event.object)
+        let revision = Int64(object.resourceVersion) ?? 0
+        change { state in
+            state.revision = max(state.revision, revision)
+            return switch event {
+            case .added, .modified: state.put(object)
+            case .deleted: state.remove(object.key, last: object)
+            case .bookmark: []
+            }
+        }
+    }
+
+    /// Changes the copy and then, outside the lock, tells the handlers, who may read it.
+    private func change(_ body: (inout State) -> [InformerEvent]) {
+        var handlers: [Handler] = []
+        let events = state.withLock { state in
+            handlers = state.handlers
+            return body(&state)
+        }
+        for event in events {
+            for handler in handlers { handler(event) }
         }
     }
 }
 
 extension Informer.State {
-    /// Stores an object and tells the handlers, unless it is the very revision that is there.
-    mutating func put(_ object: KubeObject) {
+    /// Stores an object and gives the events that follow, none if it is the very revision that is there.
+    mutating func put(_ object: KubeObject) -> [InformerEvent] {
         let key = object.key
         let old = objects.updateValue(object, forKey: key)
-        if let old, old.resourceVersion == object.resourceVersion { return }
-        if let old, old.uid != object.uid {
-            // Deleted and created again between two looks: reconcilers must not take the new for the old.
-            reindex(key, from: old, to: nil)
-            for handler in handlers { handler(.deleted(old)) }
+        guard let old else {
             reindex(key, from: nil, to: object)
-            for handler in handlers { handler(.added(object)) }
-            return
+            return [.added(object)]
         }
+        if old.resourceVersion == object.resourceVersion { return [] }
         reindex(key, from: old, to: object)
-        let event = old.map { InformerEvent.updated(old: $0, new: object) } ?? .added(object)
-        for handler in handlers { handler(event) }
+        // Deleted and created again between two looks: reconcilers must not take the new for the old.
+        if old.uid != object.uid { return [.deleted(old), .added(object)] }
+        return [.updated(old: old, new: object)]
     }
 
-    mutating func remove(_ key: ObjectKey, last: KubeObject? = nil) {
-        guard let old = objects.removeValue(forKey: key) else { return }
+    mutating func remove(_ key: ObjectKey, last: KubeObject? = nil) -> [InformerEvent] {
+        guard let old = objects.removeValue(forKey: key) else { return [] }
         reindex(key, from: old, to: nil)
-        for handler in handlers { handler(.deleted(last ?? old)) }
+        return [.deleted(last ?? old)]
     }
 
     private mutating func reindex(_ key: ObjectKey, from old: KubeObject?, to new: KubeObject?) {
