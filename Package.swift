@@ -86,7 +86,7 @@ let package = Package(
         library("System", "PKI", ["COpenSSL", "JSON", "LinuxSystem"]),
         tests("System", "PKI", ["JSON", "LinuxSystem"]),
         library("System", "Systemd", ["CSystemd", "LinuxSystem", logging]),
-        tests("System", "Systemd"),
+        tests("System", "Systemd", ["LinuxSystem", logging]),
         library(
             "System", "HTTPTransport",
             ["PKI", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, nioHTTP2, nioExtras, logging, collections]),

@@ -2,4 +2,5 @@
 #ifndef SWIFTLET_CLINUX_H
 #define SWIFTLET_CLINUX_H
 #include "FileTree.h"
+#include "Namespaces.h"
 #endif
