@@ -164,7 +164,7 @@ let package = Package(
 
         // MARK: Cluster — composition and CLI
         library("Cluster", "ClusterFormation", ["PKI", "JSON", "LinuxSystem", logging]),
-        tests("Cluster", "ClusterFormation", ["PKI"]),
+        tests("Cluster", "ClusterFormation", ["PKI", "LinuxSystem", logging]),
         library(
             "Cluster", "SwiftletCore",
             [

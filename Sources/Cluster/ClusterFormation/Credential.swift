@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import PKI
+
+/// A certificate with its private key, parsed and as PEM.
+package struct Credential: Sendable {
+    package let certificate: Certificate
+    package let key: PrivateKey
+    package let certificatePEM: [UInt8]
+    package let keyPEM: [UInt8]
+
+    init(certificate: Certificate, key: PrivateKey) throws(PKIError) {
+        self.certificate = certificate
+        self.key = key
+        certificatePEM = try certificate.pem()
+        keyPEM = try key.pem()
+    }
+}
+
+/// One of the certificates that a node needs: its file name and what it must say.
+struct CredentialRequirement {
+    /// Lifetime of what is issued: a year, as upstream's tools do it.
+    static let lifetimeSeconds: Int64 = 365 * 86400
+    /// A certificate with less left is replaced.
+    static let renewalSeconds: Int64 = 90 * 86400
+
+    /// The file name without `.crt` and `.key`.
+    let name: String
+    let subject: DistinguishedName
+    var alternativeNames = SubjectAlternativeNames()
+    let purposes: [CertificateProfile.Purpose]
+
+    /// Why a certificate does not do any more; nil where it does.
+    func objection(to certificate: Certificate, authority: CertificateAuthority, now: Int64) -> String? {
+        if certificate.subject != subject { return "it names \(certificate.subject)" }
+        let names = certificate.alternativeNames
+        if Set(names.dnsNames) != Set(alternativeNames.dnsNames)
+            || Set(names.ipAddresses) != Set(alternativeNames.ipAddresses)
+        {
+            return "names or addresses changed"
+        }
+        // Near the authority's own end nothing longer can be issued.
+        let lastRenewal = min(certificate.validity.notAfter, authority.certificate.validity.notAfter - 1)
+        if certificate.validity.notAfter < authority.certificate.validity.notAfter,
+            lastRenewal - now < Self.renewalSeconds
+        {
+            return "it expires soon"
+        }
+        do {
+            let verifier = try CertificateVerifier(trusting: [authority.certificate])
+            // At a time when both hold: a clock that is behind must not make a node throw its certificates away.
+            let time = min(max(now, certificate.validity.notBefore), certificate.validity.notAfter - 1)
+            try verifier.verify(certificate, purpose: purposes[0], at: time)
+        } catch {
+            return error.reason
+        }
+        return nil
+    }
+
+    /// Issues a certificate for `key`.
+    func issue(by authority: CertificateAuthority, for key: PrivateKey, now: Int64) throws(PKIError) -> Credential {
+        let profile = CertificateProfile(
+            subject: subject, alternativeNames: alternativeNames, purposes: purposes,
+            validity: .clockless(now: now, lifetimeSeconds: Self.lifetimeSeconds))
+        return try Credential(certificate: authority.issue(profile, for: key.publicKey()), key: key)
+    }
+}
