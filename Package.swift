@@ -130,15 +130,21 @@ let package = Package(
         // MARK: Node — what runs on every machine
         library(
             "Node", "PodRuntime",
-            ["OCISpec", "ContainerImages", "SandboxNetwork", "LinuxSystem", "CLinux", "JSON", logging]),
-        tests("Node", "PodRuntime", ["OCISpec", "ContainerImages", "JSON"]),
+            [
+                "OCISpec", "ContainerImages", "SandboxNetwork", "Monitor", "LinuxSystem", "CLinux", "PKI", "JSON",
+                nioCore, nioPosix, logging,
+            ]),
+        tests(
+            "Node", "PodRuntime", ["OCISpec", "ContainerImages", "SandboxNetwork", "LinuxSystem", "JSON", logging]),
         library(
             "Node", "Kubelet",
             [
                 "PodRuntime", "ContainerImages", "LinuxSystem", "KubeAPI", "KubeClient", "ControllerRuntime", "JSON",
-                "HTTPTransport", "PKI", nioCore, nioHTTP1, nioWebSocket, logging, collections, httpClient,
+                "HTTPTransport", "PKI", "CZlib", nioCore, nioPosix, nioHTTP1, nioSSL, logging, collections, httpClient,
             ]),
-        tests("Node", "Kubelet", ["KubeAPI", "KubeClient", "JSON", "PodRuntime"]),
+        tests(
+            "Node", "Kubelet",
+            ["KubeAPI", "KubeClient", "JSON", "PodRuntime", "HTTPTransport", "LinuxSystem", nioCore, nioHTTP1, logging]),
 
         // MARK: ControlPlane
         library("ControlPlane", "Storage", [collections]),

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+import KubeAPI
+import Testing
+
+@testable import Kubelet
+
+@Suite("Pod state machine: probes and the end")
+struct PodEndingTests {
+    static let probed: JSON = [
+        "terminationGracePeriodSeconds": 7,
+        "containers": [
+            [
+                "name": "c", "image": "i", "readinessProbe": ["exec": ["command": ["true"]]],
+                "livenessProbe": ["exec": ["command": ["true"]], "terminationGracePeriodSeconds": 2],
+                "startupProbe": ["exec": ["command": ["true"]]],
+            ]
+        ],
+    ]
+
+    @Test("readiness and startup verdicts show in the status")
+    func readiness() {
+        var pod = MachineDriver(Self.probed)
+        pod.prepare()
+        pod.launch("c")
+        #expect(pod.container("c")?["ready"] == false)
+        #expect(pod.container("c")?["started"] == false)
+        pod.handle(.probe("c", id: "c-0", .startup, success: true))
+        #expect(pod.container("c")?["started"] == true)
+        pod.handle(.probe("c", id: "c-0", .readiness, success: true))
+        #expect(pod.container("c")?["ready"] == true)
+        #expect(pod.condition("Ready")?["status"] == "True")
+        pod.handle(.probe("c", id: "c-0", .readiness, success: false))
+        #expect(pod.condition("Ready")?["status"] == "False")
+    }
+
+    @Test("a failed liveness probe stops the container with the probe's grace and restarts it")
+    func liveness() {
+        var pod = MachineDriver(Self.probed)
+        pod.prepare()
+        pod.launch("c")
+        pod.handle(.probe("c", id: "c-0", .liveness, success: false))
+        #expect(pod.actions.contains(.stopContainer("c", grace: 2, why: .livenessFailed)))
+        pod.exit("c", 137)
+        pod.handle(.stopFinished("c"))
+        #expect(pod.starts("c"))
+    }
+
+    @Test("the verdict of an earlier instance counts for nothing")
+    func staleVerdict() {
+        var pod = MachineDriver(Self.probed)
+        pod.prepare()
+        pod.launch("c")
+        pod.handle(.probe("c", id: "other", .liveness, success: false))
+        #expect(pod.stops("c") == nil)
+    }
+
+    @Test("deletion stops, cleans up, then asks for the final delete")
+    func deletion() {
+        var pod = MachineDriver(PodMachineTests.one)
+        pod.prepare()
+        pod.launch("c")
+        pod.delete(grace: 5)
+        #expect(pod.stops("c") == 5)
+        #expect(pod.status["phase"] == "Running")
+        pod.handle(.tick)
+        #expect(pod.stops("c") == nil)
+        pod.exit("c", 143)
+        #expect(!pod.starts("c"))
+        pod.handle(.stopFinished("c"))
+        #expect(pod.actions.contains(.removeSandbox) && pod.actions.contains(.unmountVolumes))
+        #expect(!pod.actions.contains(.finishDeletion))
+        pod.handle(.volumesRemoved)
+        pod.handle(.sandboxRemoved)
+        #expect(pod.actions.contains(.finishDeletion))
+        #expect(pod.status["phase"] == "Failed")
+        #expect(pod.machine.isFinished)
+        pod.handle(.tick)
+        #expect(pod.actions.isEmpty)
+    }
+
+    @Test("a shorter grace overrides the one that runs")
+    func shorterGrace() {
+        var pod = MachineDriver(PodMachineTests.one)
+        pod.prepare()
+        pod.launch("c")
+        pod.delete(grace: 30)
+        #expect(pod.stops("c") == 30)
+        pod.delete(grace: 1)
+        #expect(pod.stops("c") == 1)
+    }
+
+    @Test("a pod deleted before anything ran waits for what is under way, then goes")
+    func deletedEarly() {
+        var pod = MachineDriver(PodMachineTests.one)
+        pod.delete(grace: 30)
+        #expect(!pod.actions.contains(.removeSandbox))
+        pod.handle(.volumesMounted)
+        pod.handle(.sandboxReady(addresses: ["10.1.0.2"]))
+        #expect(pod.actions.contains(.removeSandbox) && !pod.starts("c"))
+        pod.handle(.sandboxRemoved)
+        pod.handle(.volumesRemoved)
+        #expect(pod.actions.contains(.finishDeletion))
+    }
+
+    @Test("a deletion during a start stops what has been launched")
+    func deletedWhileStarting() {
+        var pod = MachineDriver(PodMachineTests.one)
+        pod.prepare()
+        let instance = ContainerInstance(id: "c-0", attempt: 0, image: "", imageID: "", startedAt: 0)
+        pod.handle(.launched("c", instance))
+        pod.delete(grace: 3)
+        #expect(pod.stops("c") == 3)
+        pod.exit("c", 143)
+        pod.handle(.startFinished("c", nil))
+        pod.handle(.stopFinished("c"))
+        #expect(pod.actions.contains(.removeSandbox))
+    }
+
+    @Test("the active deadline fails the pod")
+    func deadline() {
+        var spec = PodMachineTests.one
+        spec["activeDeadlineSeconds"] = 60
+        var pod = MachineDriver(spec)
+        #expect(pod.wakeUpSeconds == 60)
+        pod.prepare()
+        pod.launch("c")
+        pod.wait(seconds: 60)
+        #expect(pod.stops("c") == 30)
+        pod.exit("c", 143)
+        pod.handle(.stopFinished("c"))
+        #expect(pod.status["phase"] == "Failed")
+        #expect(pod.status["reason"] == "DeadlineExceeded")
+        #expect(!pod.actions.contains(.finishDeletion))
+    }
+
+    @Test("a refused pod fails without running")
+    func rejected() {
+        var machine = PodMachine(pod: MachineDriver.pod(PodMachineTests.one), startTime: 0)
+        let now = Moment(wallSeconds: 0, uptimeMilliseconds: 0)
+        let actions = machine.reject(reason: "OutOfcpu", message: "Node didn't have enough resource: cpu", now: now)
+        #expect(!actions.contains(.createSandbox))
+        let status = PodStatusWriter(hostAddresses: []).status(of: machine, previous: .null, now: now)
+        #expect(status["phase"] == "Failed")
+        #expect(status["reason"] == "OutOfcpu")
+    }
+
+    @Test("a pod that had ended is not started again when the agent comes back")
+    func adoptedTerminal() {
+        let status: JSON = [
+            "phase": "Succeeded",
+            "containerStatuses": [
+                [
+                    "name": "c", "restartCount": 0, "containerID": "swiftlet://x",
+                    "state": ["terminated": ["exitCode": 0, "reason": "Completed"]],
+                ]
+            ],
+        ]
+        var spec = PodMachineTests.one
+        spec["restartPolicy"] = "Never"
+        var machine = PodMachine(pod: MachineDriver.pod(spec, status: status), startTime: 0)
+        let now = Moment(wallSeconds: 0, uptimeMilliseconds: 0)
+        let actions = machine.adopt([:], sandboxAddresses: nil, volumesReady: false, now: now)
+        #expect(!actions.contains(.createSandbox))
+        let shown = PodStatusWriter(hostAddresses: []).status(of: machine, previous: status, now: now)
+        #expect(shown["phase"] == "Succeeded")
+        #expect(shown["containerStatuses"]?[0]?["state"]?["terminated"]?["reason"] == "Completed")
+    }
+
+    @Test("running containers are adopted as they are, without a restart")
+    func adoptedRunning() {
+        let status: JSON = ["phase": "Running", "containerStatuses": [["name": "c", "ready": true, "started": true]]]
+        var machine = PodMachine(pod: MachineDriver.pod(Self.probed, status: status), startTime: 0)
+        let now = Moment(wallSeconds: 5, uptimeMilliseconds: 5)
+        let actions = machine.adopt(
+            ["c": [.init(id: "c-3", attempt: 3, image: "i", imageID: "", startedAt: 1)]],
+            sandboxAddresses: ["10.1.0.9"], volumesReady: true, now: now)
+        #expect(actions.contains(.startProbes("c")))
+        #expect(!actions.contains { if case .startContainer = $0 { true } else { false } })
+        #expect(machine.isReady("c"))
+        #expect(machine.facts["c"]?.restartCount == 3)
+    }
+}
