@@ -16,6 +16,7 @@ let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
 let nioWebSocket: Target.Dependency = .product(name: "NIOWebSocket", package: "swift-nio")
+let nioTLS: Target.Dependency = .product(name: "NIOTLS", package: "swift-nio")
 let nioSSL: Target.Dependency = .product(name: "NIOSSL", package: "swift-nio-ssl")
 let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio-http2")
 let nioExtras: Target.Dependency = .product(name: "NIOExtras", package: "swift-nio-extras")
@@ -89,8 +90,11 @@ let package = Package(
         tests("System", "Systemd", ["LinuxSystem", logging]),
         library(
             "System", "HTTPTransport",
-            ["PKI", nioCore, nioPosix, nioHTTP1, nioWebSocket, nioSSL, nioHTTP2, nioExtras, logging, collections]),
-        tests("System", "HTTPTransport", ["PKI", nioCore, nioPosix]),
+            [
+                "LinuxSystem", "PKI", nioCore, nioPosix, nioTLS, nioHTTP1, nioWebSocket, nioSSL, nioHTTP2, nioExtras,
+                logging, collections,
+            ]),
+        tests("System", "HTTPTransport", ["LinuxSystem", "PKI", nioCore, nioPosix, nioHTTP1, nioSSL, logging]),
 
         // MARK: Container — knows OCI, no Kubernetes
         library("Container", "OCISpec", ["JSON"]),

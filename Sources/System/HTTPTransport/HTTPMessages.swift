@@ -28,10 +28,13 @@ package final class HTTPPeer: Sendable {
     package let address: SocketAddress?
     /// The client certificate in DER, verified against the configured authorities; nil without one.
     package let certificate: [UInt8]?
+    /// Why the certificate that the client did show was not accepted; it may still authenticate by other means.
+    package let certificateError: String?
 
-    package init(address: SocketAddress?, certificate: [UInt8]?) {
+    package init(address: SocketAddress?, certificate: [UInt8]?, certificateError: String? = nil) {
         self.address = address
         self.certificate = certificate
+        self.certificateError = certificateError
     }
 }
 
