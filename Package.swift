@@ -158,10 +158,12 @@ let package = Package(
         library(
             "ControlPlane", "APIServer",
             [
-                "Storage", "KubeAPI", "KubeClient", "JSON", "PKI", "HTTPTransport", nioCore, nioPosix, nioHTTP1, nioSSL,
-                logging, collections,
+                "Storage", "KubeAPI", "KubeClient", "JSON", "PKI", "HTTPTransport", "LinuxSystem", nioCore, nioPosix,
+                nioHTTP1, nioSSL, logging, collections, yams,
             ]),
-        tests("ControlPlane", "APIServer", ["Storage", "StorageSQLite", "KubeAPI", "KubeClient", "JSON"]),
+        tests(
+            "ControlPlane", "APIServer",
+            ["Storage", "StorageSQLite", "KubeAPI", "KubeClient", "JSON", "HTTPTransport", "PKI", nioCore, nioHTTP1, logging]),
         library(
             "ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging, collections]),
         tests("ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON"]),

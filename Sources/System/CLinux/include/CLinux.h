@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #ifndef SWIFTLET_CLINUX_H
 #define SWIFTLET_CLINUX_H
-#include "Calls.h"
 #include "FileTree.h"
 #include "Namespaces.h"
-#include "Spawn.h"
 #endif

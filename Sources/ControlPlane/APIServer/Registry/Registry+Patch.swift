@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+import KubeAPI
+
+extension Registry {
+    /// What a PATCH brings.
+    struct PatchRequest: Sendable {
+        var served: ServedResource
+        var namespace: String
+        var name: String
+        /// Empty for the object itself.
+        var subresource: String
+        var type: PatchType
+        var patch: JSON
+        var options: WriteOptions
+    }
+
+    /// Patches an object; server-side apply creates it when it is missing.
+    func patch(_ request: PatchRequest, context: RequestContext) async throws -> Written {
+        let isApply = request.type == .apply
+        if isApply, request.options.fieldManager.isEmpty {
+            throw SchemaRules.invalid(
+                GroupVersionKind("meta.k8s.io", "v1", "PatchOptions"), name: "",
+                [
+                    .init(
+                        reason: "FieldValueRequired", message: "Required value: is required for apply patch",
+                        field: "fieldManager")
+                ])
+        }
+        var update = UpdateRequest(
+            served: request.served, namespace: request.namespace, name: request.name,
+            subresource: request.subresource, options: request.options
+        ) { [self] current in
+            guard let current else { return try applied(request, to: nil, context) }
+            if isApply { return try applied(request, to: current, context) }
+            return try patched(request, current, context)
+        }
+        update.createsIfMissing = isApply
+        update.recording = isApply ? .done : .update
+        return try await self.update(update, context: context)
+    }
+
+    /// The current object with the patch applied, checked against the schema.
+    private func patched(
+        _ request: PatchRequest, _ current: KubeObject, _ context: RequestContext
+    ) throws(StatusError) -> KubeObject {
+        let served = request.served
+        // A patch is about the version that its URL names.
+        let shown = served.servesStoredBytes ? current : ObjectConversion.convert(current, to: served.kind)
+        var result = KubeObject(
+            try PatchApplication.apply(request.type, request.patch, to: shown.json, schema: served.info.type))
+        if result.resourceVersion == current.resourceVersion, request.patch["metadata"]?["resourceVersion"] == nil {
+            // The patch did not ask for this version, so another one will do as well.
+            result.resourceVersion = ""
+        }
+        result = try SchemaRules.check(
+            result, served, fieldValidation: request.options.fieldValidation, duplicates: [], context.warnings)
+        return served.servesStoredBytes ? result : ObjectConversion.convert(result, to: served.storedKind)
+    }
+
+    private func applied(
+        _ request: PatchRequest, to current: KubeObject?, _ context: RequestContext
+    ) throws(StatusError) -> KubeObject {
+        let configuration = try SchemaRules.check(
+            KubeObject(request.patch), request.served, fieldValidation: request.options.fieldValidation,
+            duplicates: [], context.warnings)
+        return try FieldOwnership.apply(
+            configuration, to: current, request.served, subresource: request.subresource, request.options,
+            now: clock.now)
+    }
+}
