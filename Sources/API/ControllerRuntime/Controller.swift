@@ -66,18 +66,18 @@ package final class Controller<Key: Hashable & Sendable>: Sendable {
     }
 }
 
-extension Controller where Key == ObjectKey {
-    /// Adds the key of every object that changes in an informer.
-    package func watch(_ informer: Informer) {
-        informer.addHandler { [queue] event in queue.add(event.object.key) }
+extension WorkQueue where Key == ObjectKey {
+    /// Adds the key of every object that changes in an informer; call before the informer runs.
+    package func addChanges(of informer: Informer) {
+        informer.addHandler { event in self.add(event.object.key) }
     }
 
     /// Adds the key of the controlling owner, of this kind, of every object that changes; both owners when it changes.
-    package func watchOwned(_ informer: Informer, ownerKind: String) {
-        informer.addHandler { [queue] event in
+    package func addOwners(ofChangesIn informer: Informer, ownerKind: String) {
+        informer.addHandler { event in
             func addOwner(of object: KubeObject) {
                 guard let owner = object.controller, owner.kind == ownerKind else { return }
-                queue.add(ObjectKey(namespace: object.namespace, name: owner.name))
+                self.add(ObjectKey(namespace: object.namespace, name: owner.name))
             }
             if case .updated(let old, _) = event { addOwner(of: old) }
             addOwner(of: event.object)

@@ -31,11 +31,7 @@ package final class Informer: Sendable {
     package typealias Indexer = @Sendable (KubeObject) -> [String]
 
     package let resource: GroupVersionResource
-    private let namespace: String?
-    private let options: ListOptions
-    private let client: any ResourceClient
-    private let transform: @Sendable (KubeObject) -> KubeObject
-    private let logger: Logger
+    private let reflector: Reflector
     private let state = Mutex(State())
 
     fileprivate struct State {
@@ -58,11 +54,8 @@ package final class Informer: Sendable {
         transform: @escaping @Sendable (KubeObject) -> KubeObject = Informer.withoutManagedFields
     ) {
         self.resource = resource
-        self.client = client
-        self.namespace = namespace
-        self.options = options
-        self.transform = transform
-        self.logger = logger
+        reflector = Reflector(
+            resource, client: client, namespace: namespace, options: options, logger: logger, transform: transform)
     }
 
     /// The default transform: managed fields are large and only the server needs them.
@@ -136,55 +129,14 @@ package final class Informer: Sendable {
     /// Lists and watches until the task is cancelled. Failures are logged and retried with growing waits.
     package func run() async throws {
         defer { finishWaiting() }
-        var machine = ListWatchMachine()
-        while !Task.isCancelled {
-            switch machine.action {
-            case .list(let wait):
-                if wait > .zero { try await Task.sleep(for: wait) }
-                await list(&machine)
-            case .watch(let revision, let wait):
-                if wait > .zero { try await Task.sleep(for: wait) }
-                await watch(from: revision, &machine)
+        try await reflector.run { sight in
+            switch sight {
+            case .replaced(let objects, let revision):
+                self.replace(with: objects, revision: revision)
+                self.finishWaiting()
+            case .changed(let event): self.apply(event)
             }
         }
-    }
-
-    private func list(_ machine: inout ListWatchMachine) async {
-        do {
-            let list = try await client.list(resource, namespace: namespace, options: options)
-            replace(with: list.items.map(transform), revision: list.resourceVersion)
-            machine.listed(resourceVersion: list.resourceVersion)
-            finishWaiting()
-        } catch {
-            machine.failed(error)
-            report(error, doing: "list")
-        }
-    }
-
-    private func watch(from revision: String, _ machine: inout ListWatchMachine) async {
-        var isEmpty = true
-        do {
-            let watchOptions = WatchOptions(
-                labelSelector: options.labelSelector, fieldSelector: options.fieldSelector, resourceVersion: revision)
-            let stream = try await client.watch(resource, namespace: namespace, options: watchOptions)
-            for try await event in stream {
-                isEmpty = false
-                apply(event)
-                machine.received(resourceVersion: event.object.resourceVersion)
-            }
-            machine.watchEnded(isEmpty: isEmpty)
-        } catch {
-            machine.failed(error)
-            report(error, doing: "watch")
-        }
-    }
-
-    private func report(_ error: any Error, doing verb: String) {
-        if Task.isCancelled || error is CancellationError { return }
-        if let status = error as? StatusError, status.isExpired { return }
-        logger.warning(
-            "The API could not be followed and will be asked again",
-            metadata: ["verb": "\(verb)", "resource": "\(resource.groupResource)", "error": "\(error)"])
     }
 
     private func finishWaiting() {
@@ -213,7 +165,7 @@ package final class Informer: Sendable {
     }
 
     private func apply(_ event: WatchEvent) {
-        let object = transform(event.object)
+        let object = event.object
         let revision = Int64(object.resourceVersion) ?? 0
         change { state in
             state.revision = max(state.revision, revision)

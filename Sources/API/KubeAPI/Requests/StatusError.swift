@@ -10,8 +10,6 @@ package struct StatusError: Error, Hashable, Sendable, CustomStringConvertible {
     package var reason: String
     package var message: String
     package var details: Details?
-    /// Where a list may go on although its pages no longer fit together; empty mostly (`metadata.continue`).
-    package var continueToken = ""
 
     /// What the error is about (meta/v1 StatusDetails).
     package struct Details: Hashable, Sendable {
@@ -141,7 +139,6 @@ extension StatusError {
             "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure",
             "message": .string(message), "reason": .string(reason),
         ]
-        if !continueToken.isEmpty { result["metadata"] = ["continue": .string(continueToken)] }
         if let details { result["details"] = details.json }
         result["code"] = JSON(code)
         return result
@@ -154,7 +151,6 @@ extension StatusError {
         reason = json["reason"]?.string ?? ""
         message = json["message"]?.string ?? ""
         details = json["details"].map(Details.init)
-        continueToken = json["metadata"]?["continue"]?.string ?? ""
     }
 }
 

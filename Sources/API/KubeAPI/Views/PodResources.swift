@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import JSON
+
+extension PodView {
+    /// What the pod asks of a node, by resource name: the scheduler's sum.
+    ///
+    /// Containers run together with the sidecars before them; init containers run alone beside the sidecars that are
+    /// already up. The larger need counts, and the pod's overhead comes on top (KEP-753). Requests that the pod states as
+    /// a whole (KEP-2837) take the place of the sum.
+    package var requests: [String: Quantity] { total("requests") }
+
+    /// The limits, summed in the same way.
+    package var limits: [String: Quantity] { total("limits") }
+
+    private func total(_ kind: String) -> [String: Quantity] {
+        var running: [String: Quantity] = [:]
+        for container in containers { running.add(Self.resources(of: container, kind)) }
+        var sidecars: [String: Quantity] = [:]
+        var peak: [String: Quantity] = [:]
+        for container in initContainers {
+            let wanted = Self.resources(of: container, kind)
+            if container["restartPolicy"]?.string == "Always" {
+                sidecars.add(wanted)
+                peak.raise(to: sidecars)
+            } else {
+                var together = sidecars
+                together.add(wanted)
+                peak.raise(to: together)
+            }
+        }
+        running.add(sidecars)
+        running.raise(to: peak)
+        for (name, quantity) in Self.quantities(object.json["spec"]?["resources"]?[kind]) { running[name] = quantity }
+        running.add(Self.quantities(object.json["spec"]?["overhead"]))
+        return running
+    }
+
+    private static func resources(of container: JSON, _ kind: String) -> [String: Quantity] {
+        quantities(container["resources"]?[kind])
+    }
+
+    private static func quantities(_ json: JSON?) -> [String: Quantity] {
+        var result: [String: Quantity] = [:]
+        for (name, value) in json?.members ?? [:] { result[name] = Quantity(value) }
+        return result
+    }
+
+    /// The ports that the pod takes on its node.
+    package var hostPorts: [HostPort] {
+        let sidecars = initContainers.filter { $0["restartPolicy"]?.string == "Always" }
+        return (containers + sidecars).flatMap { $0["ports"]?.elements ?? [] }.compactMap { port in
+            guard let number = port["hostPort"]?.int, number > 0 else { return nil }
+            return HostPort(
+                address: port["hostIP"]?.string ?? "", proto: port["protocol"]?.string ?? "TCP", port: number)
+        }
+    }
+}
+
+/// A port of a node that a pod takes.
+package struct HostPort: Hashable, Sendable {
+    /// Empty, `0.0.0.0` or `::` for all addresses.
+    package var address: String
+    package var proto: String
+    package var port: Int
+
+    private var isWildcard: Bool { address.isEmpty || address == "0.0.0.0" || address == "::" }
+
+    /// Whether both cannot be taken on one node.
+    package func conflicts(with other: HostPort) -> Bool {
+        port == other.port && proto == other.proto
+            && (isWildcard || other.isWildcard || address == other.address)
+    }
+}
+
+extension [String: Quantity] {
+    fileprivate mutating func add(_ other: [String: Quantity]) {
+        for (name, quantity) in other { self[name, default: .zero] += quantity }
+    }
+
+    fileprivate mutating func raise(to other: [String: Quantity]) {
+        for (name, quantity) in other where quantity > self[name] ?? .zero { self[name] = quantity }
+    }
+}
