@@ -3,4 +3,5 @@
 #define SWIFTLET_CLINUX_H
 #include "FileTree.h"
 #include "Namespaces.h"
+#include "NetlinkSocket.h"
 #endif
