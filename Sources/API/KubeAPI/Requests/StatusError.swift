@@ -10,6 +10,8 @@ package struct StatusError: Error, Hashable, Sendable, CustomStringConvertible {
     package var reason: String
     package var message: String
     package var details: Details?
+    /// Where a list may go on although its pages no longer fit together; empty mostly (`metadata.continue`).
+    package var continueToken = ""
 
     /// What the error is about (meta/v1 StatusDetails).
     package struct Details: Hashable, Sendable {
@@ -139,6 +141,7 @@ extension StatusError {
             "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure",
             "message": .string(message), "reason": .string(reason),
         ]
+        if !continueToken.isEmpty { result["metadata"] = ["continue": .string(continueToken)] }
         if let details { result["details"] = details.json }
         result["code"] = JSON(code)
         return result
@@ -151,6 +154,7 @@ extension StatusError {
         reason = json["reason"]?.string ?? ""
         message = json["message"]?.string ?? ""
         details = json["details"].map(Details.init)
+        continueToken = json["metadata"]?["continue"]?.string ?? ""
     }
 }
 
