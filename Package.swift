@@ -153,8 +153,14 @@ let package = Package(
         // MARK: ControlPlane
         library("ControlPlane", "Storage", [collections]),
         tests("ControlPlane", "Storage"),
-        library("ControlPlane", "StorageSQLite", ["Storage", grdb, logging]),
-        tests("ControlPlane", "StorageSQLite", ["Storage"]),
+        library("ControlPlane", "StorageSQLite", ["Storage", "LinuxSystem", grdb, logging]),
+        tests("ControlPlane", "StorageSQLite", ["Storage", "StorageConformance", "storage-exercise", logging]),
+        .target(
+            name: "StorageConformance", dependencies: ["Storage"], path: "Tests/ControlPlane/StorageConformance",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "storage-exercise", dependencies: ["Storage", "StorageSQLite", logging],
+            path: "Tests/ControlPlane/storage-exercise", swiftSettings: strict),
         library(
             "ControlPlane", "APIServer",
             [

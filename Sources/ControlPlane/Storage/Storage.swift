@@ -60,11 +60,15 @@ package final class StoredValue: Sendable {
     package let bytes: [UInt8]
     /// The revision that wrote this value.
     package let revision: Revision
+    /// The revision that created the key; it stays through all updates and no other key ever has it.
+    package let created: Revision
 
-    package init(key: String, bytes: [UInt8], revision: Revision) {
+    /// - Parameter created: nil for a value that creates its key.
+    package init(key: String, bytes: [UInt8], revision: Revision, created: Revision? = nil) {
         self.key = key
         self.bytes = bytes
         self.revision = revision
+        self.created = created ?? revision
     }
 }
 
