@@ -172,7 +172,7 @@ let package = Package(
             ["Storage", "StorageSQLite", "KubeAPI", "KubeClient", "JSON", "HTTPTransport", "PKI", nioCore, nioHTTP1, logging]),
         library(
             "ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging, collections]),
-        tests("ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON"]),
+        tests("ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging]),
         library(
             "ControlPlane", "Controllers",
             ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", "PKI", logging, collections]),

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import LinuxSystem
+
+/// The agent's configuration, `/etc/swiftlet/config.yaml`. Every field has a default; an unknown field is an error.
+///
+/// Paths, ports, address ranges, the bridge and the cgroup parent all come from here, so that several nodes can live on
+/// one machine, each in its own network namespace.
+package struct Configuration: Sendable, Hashable {
+    /// The node's name; the host name in lower case by default.
+    package var nodeName = ""
+    /// Addresses of this node that others reach it by; found out by default.
+    package var nodeAddresses: [IPAddress] = []
+    package var directories = Directories()
+    package var api = API()
+    package var kubelet = Kubelet()
+    package var network = Network()
+    package var storage = Storage()
+    package var images = Images()
+    package var log = Log()
+
+    /// Where state lives.
+    package struct Directories: Sendable, Hashable {
+        /// What must survive a reboot.
+        package var state = "/var/lib/swiftlet"
+        /// Sockets, pinned namespaces, container state: gone after a reboot.
+        package var run = "/run/swiftlet"
+        /// Container logs lie in `pods` and `containers` below it.
+        package var logs = "/var/log"
+        /// `admin.kubeconfig` is written here.
+        package var configuration = "/etc/swiftlet"
+        /// The launcher and the monitor.
+        package var executables = "/usr/libexec/swiftlet"
+    }
+
+    package struct API: Sendable, Hashable {
+        /// The address listened on; all of them by default.
+        package var bindAddress = "0.0.0.0"
+        package var port = 16443
+        /// Further names and addresses in the serving certificate.
+        package var certificateNames: [String] = []
+    }
+
+    package struct Kubelet: Sendable, Hashable {
+        package var port = 10250
+        package var maxPods = 110
+        /// The cgroup below which all pods live.
+        package var cgroupRoot = "/swiftlet"
+        /// Memory that pods cannot have, as a quantity.
+        package var reservedMemory = "128Mi"
+        /// CPU that pods cannot have, as a quantity.
+        package var reservedCPU = "100m"
+        /// A directory of manifests of static pods; none by default.
+        package var staticPodDirectory = ""
+    }
+
+    package struct Network: Sendable, Hashable {
+        /// Pods' addresses in the whole cluster.
+        package var clusterCIDR = "10.1.0.0/16"
+        /// This node's part of it.
+        package var nodeCIDR = "10.1.0.0/24"
+        /// Services' addresses; the first is the API's, the tenth the DNS server's.
+        package var serviceCIDR = "10.152.0.0/16"
+        package var serviceNodePortRange = "30000-32767"
+        package var clusterDomain = "cluster.local"
+        package var bridge = "swiftlet0"
+        /// The nftables table.
+        package var table = "swiftlet"
+    }
+
+    package struct Storage: Sendable, Hashable {
+        /// Minutes between two checkpoints of what is kept in memory (leases and events).
+        package var checkpointMinutes = 10
+    }
+
+    package struct Images: Sendable, Hashable {
+        /// Registries by host, where pulling differs from HTTPS to the host itself.
+        package var registries: [String: Registry] = [:]
+
+        package struct Registry: Sendable, Hashable {
+            /// Asked in this order, before the registry itself: `http://10.0.0.5:5000`.
+            package var mirrors: [String] = []
+            /// Plain HTTP is allowed.
+            package var insecure = false
+            /// A CA bundle in PEM for this registry.
+            package var certificateAuthorityFile = ""
+        }
+    }
+
+    package struct Log: Sendable, Hashable {
+        /// `trace`, `debug`, `info`, `notice`, `warning`, `error` or `critical`.
+        package var level = "info"
+    }
+
+    package init() {}
+}

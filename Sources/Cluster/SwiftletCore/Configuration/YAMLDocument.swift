@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+import Yams
+
+/// YAML as the JSON that it means (the core schema, as Kubernetes reads manifests).
+enum YAMLDocument {
+    /// - Throws: ``ConfigurationError`` with the line of what is wrong.
+    static func parse(_ text: String) throws -> JSON {
+        do {
+            guard let node = try Yams.compose(yaml: text) else { return .null }
+            return try json(of: node)
+        } catch let error as YamlError {
+            throw ConfigurationError(reason: "not valid YAML: \(error)")
+        }
+    }
+
+    private static func json(of node: Node) throws -> JSON {
+        switch node {
+        case .scalar(let scalar): return value(of: node, text: scalar.string)
+        case .sequence(let sequence): return .array(try sequence.map(json))
+        case .mapping(let mapping):
+            var object = JSONObject()
+            for (key, entry) in mapping {
+                guard let name = key.scalar?.string else {
+                    throw ConfigurationError(reason: "a mapping's key must be a string")
+                }
+                if object.contains(name) { throw ConfigurationError(field: name, reason: "is given twice") }
+                object[name] = try json(of: entry)
+            }
+            return .object(object)
+        case .alias: throw ConfigurationError(reason: "aliases are not supported")
+        }
+    }
+
+    private static func value(of node: Node, text: String) -> JSON {
+        // Quoted scalars resolve to strings; plain ones by their form.
+        switch node.tag.description {
+        case Tag.Name.null.rawValue: .null
+        case Tag.Name.bool.rawValue: node.bool.map { .bool($0) } ?? .string(text)
+        case Tag.Name.int.rawValue: node.int.map { JSON($0) } ?? .string(text)
+        case Tag.Name.float.rawValue: node.float.map { .double($0) } ?? .string(text)
+        default: .string(text)
+        }
+    }
+}
