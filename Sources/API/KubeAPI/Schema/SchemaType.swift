@@ -238,6 +238,10 @@ package struct SchemaField: Sendable, Hashable {
         package static let omitEmpty = Encoding(rawValue: 4)
         /// `omitzero`: zero structs are left out as well.
         package static let omitZero = Encoding(rawValue: 8)
+        /// Go writes the field even when it was absent: a struct's `{}`, a required string's `""`.
+        package static let writtenWhenAbsent = Encoding(rawValue: 16)
+        /// The field has a default that differs from the zero value.
+        package static let hasDefault = Encoding(rawValue: 32)
     }
 
     /// What an absent field means (`+default`); nil where nothing is declared.

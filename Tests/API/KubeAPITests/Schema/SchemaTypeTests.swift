@@ -103,9 +103,10 @@ struct SchemaTypeTests {
 
     @Test func encodingsAreThoseOfGo() {
         #expect(type(deployment, "spec")?.field("replicas")?.encoding == [.pointer, .omitEmpty])
-        #expect(type(deployment, "spec")?.field("template")?.encoding == [])
-        #expect(type(pod)?.field("status")?.encoding == .omitEmpty)
-        #expect(type(pod, "spec")?.field("containers")?.encoding == [])
+        #expect(type(deployment, "spec")?.field("template")?.encoding == .writtenWhenAbsent)
+        #expect(type(pod)?.field("status")?.encoding == [.omitEmpty, .writtenWhenAbsent])
+        #expect(type(pod, "spec")?.field("containers")?.encoding == .writtenWhenAbsent)
+        #expect(type(pod, "spec")?.field("hostNetwork")?.encoding == .omitEmpty)
     }
 }
 
