@@ -119,7 +119,7 @@ let package = Package(
             "Container", "ContainerImages",
             ["OCISpec", "JSON", "LinuxSystem", "PKI", "CZlib", "CZstd", nioCore, nioPosix, nioHTTP1, logging]),
         library("Container", "SandboxNetwork", ["Netlink", "LinuxSystem", "CLinux", "JSON", "CNFTables", logging]),
-        tests("Container", "SandboxNetwork", ["Netlink", "LinuxSystem"]),
+        tests("Container", "SandboxNetwork", ["Netlink", "LinuxSystem", "JSON", logging]),
 
         // MARK: API — objects and how to talk about them
         library("API", "KubeAPI", ["JSON"]),

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import LinuxSystem
+import Netlink
+import Synchronization
+
+/// The steps of making a sandbox and of taking it apart.
+extension SandboxNetwork {
+    /// Makes namespaces and link of a recorded sandbox.
+    func setUp(_ record: SandboxRecord, hostname: String, parameters: [String: String]) throws {
+        let (bridge, mtu) = state.withLock { ($0.bridge, $0.mtu) }
+        guard let bridge else {
+            throw SandboxNetworkError(
+                .invalid, "create the sandbox", record.sandboxID, "the node has not been prepared")
+        }
+        let namespaces = PinnedNamespaces(directory: store.path(of: record.sandboxID))
+        let own = parameters.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
+        let inside = RouteSession(
+            try namespaces.create(
+                hostname: hostname,
+                parameters: SandboxParameters.defaults + own.filter { !SandboxParameters.isOfLink($0.name) }))
+        try connect(record, to: bridge, mtu: mtu, namespaces)
+        try configure(inside, address: record.address)
+        let late = own.filter { SandboxParameters.isOfLink($0.name) }
+        if !late.isEmpty {
+            try NetworkNamespace.run(at: namespaces.networkPath) {
+                for (name, value) in late { try SystemControl.write(name, value) }
+            }
+        }
+    }
+
+    /// Makes the link between bridge and sandbox.
+    private func connect(
+        _ record: SandboxRecord, to bridge: Int32, mtu: UInt32, _ namespaces: PinnedNamespaces
+    ) throws {
+        let namespace = try FileDescriptor.open(reading: namespaces.networkPath)
+        let outer = LinkSettings(mtu: mtu, master: bridge, isUp: true, name: record.linkName)
+        let inner = LinkSettings(
+            mtu: mtu, hardwareAddress: hardwareAddress(of: record.address), name: Self.interface,
+            namespaceDescriptor: namespace.rawValue)
+        do {
+            try session.createVirtualEthernet(outer, peer: inner)
+        } catch let error as NetlinkError where error.errno == NetlinkError.exists {
+            // The link of a sandbox that had this address and whose record was lost.
+            try session.deleteLink(named: record.linkName)
+            try session.createVirtualEthernet(outer, peer: inner)
+        }
+        guard let link = try session.link(named: record.linkName) else {
+            throw SandboxNetworkError(.system, "find the link", record.linkName, "it is gone again")
+        }
+        // Where br_netfilter is loaded, translated packets are bridged, not routed: those of a sandbox that reaches itself by a
+        // mapped port leave by the port by which they came. (Isolating ports would break such translation altogether.)
+        try session.change(port: link.index, hairpin: true)
+    }
+
+    /// Sets up links, address and default route inside a sandbox.
+    private func configure(_ inside: RouteSession, address: IPAddress) throws {
+        try inside.change(link: 1, LinkSettings(isUp: true))
+        guard let link = try inside.link(named: Self.interface) else {
+            throw SandboxNetworkError(.system, "find the link", Self.interface, "it is gone again")
+        }
+        try inside.setAddress(IPNetwork(host: address), link: link.index)
+        try inside.change(link: link.index, LinkSettings(isUp: true))
+        guard let everything = IPNetwork(IPAddress(v4: 0, 0, 0, 0), prefixLength: 0) else { return }
+        try inside.setRoute(Route(to: everything, via: gateway, link: link.index, scope: .universe, isOnLink: true))
+    }
+
+    /// An address that follows from the IP address, so that neighbour tables stay right when an IP address is used again.
+    func hardwareAddress(of address: IPAddress) -> HardwareAddress {
+        let bytes = Array(address.bytes.suffix(4))
+        return HardwareAddress(local: 0x58, bytes[0], bytes[1], bytes[2], bytes[3])
+    }
+
+    /// Undoes whatever there is of a sandbox. The record goes last, so that a crash on the way is taken up again.
+    func takeApart(_ sandboxID: String) throws {
+        let (record, isKnown) = state.withLock { state in
+            (state.records[sandboxID], state.records[sandboxID] != nil || state.damaged.contains(sandboxID))
+        }
+        guard isKnown else { return }
+        if let record {
+            try session.deleteLink(named: record.linkName)
+            if !record.portMappings.isEmpty { try applyTable(without: sandboxID) }
+        }
+        try PinnedNamespaces(directory: store.path(of: sandboxID)).remove()
+        try store.remove(sandboxID)
+        state.withLock { state in
+            state.damaged.remove(sandboxID)
+            state.records[sandboxID] = nil
+            if let record { state.pool.release(record.address) }
+        }
+    }
+
+    /// Replaces the nftables table by what the records say; established connections are not touched by that.
+    func applyTable(without excluded: String? = nil) throws {
+        try tableLock.withLock { _ in
+            var table = emptyTable
+            state.withLock { state in
+                for record in state.records.values where record.sandboxID != excluded {
+                    table.portMappings += record.portMappings.map { (record.address, $0) }
+                }
+            }
+            try Nftables.apply(table.replacement, "set the rules of the table", configuration.tableName)
+        }
+    }
+
+    var emptyTable: NetworkTable {
+        NetworkTable(
+            name: configuration.tableName, bridgeName: configuration.bridgeName, subnet: configuration.subnet,
+            clusterNetwork: configuration.clusterNetwork)
+    }
+}

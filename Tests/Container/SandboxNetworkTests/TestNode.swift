@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Glibc
+import LinuxSystem
+import Logging
+import Netlink
+import Testing
+
+@testable import SandboxNetwork
+
+/// A machine in a network namespace, with another one outside that it is connected to: 192.0.2.1 and 192.0.2.2.
+struct TestNode {
+    let runDirectory: String
+    let outside: String
+    let network: SandboxNetwork
+    let subnet: String
+
+    /// Runs `body` on a new machine, which ends with it.
+    static func run(subnet: String = "10.1.7.0/24", _ body: (TestNode) throws -> Void) throws {
+        let directory = "/tmp/sandbox-network-\(UInt64.random(in: 0...UInt64.max))"
+        defer { try? DirectoryHandle(path: "/tmp").removeTree(String(directory.dropFirst(5))) }
+        try NetworkNamespace.runInNew(mounts: true) {
+            let outside = directory + "/outside"
+            _ = try DirectoryHandle.create(path: outside)
+            let world = PinnedNamespaces(directory: outside)
+            let far = RouteSession(try world.create(hostname: "outside", parameters: []))
+            try far.change(link: 1, LinkSettings(isUp: true))
+            let near = try RouteSession()
+            try near.change(link: 1, LinkSettings(isUp: true))
+            let namespace = try FileDescriptor.open(reading: world.networkPath)
+            try near.createVirtualEthernet(
+                LinkSettings(mtu: 1400, isUp: true, name: "uplink"),
+                peer: LinkSettings(mtu: 1400, name: "wire", namespaceDescriptor: namespace.rawValue))
+            try address("192.0.2.1/24", "uplink", near)
+            try address("192.0.2.2/24", "wire", far)
+            let link = try #require(try near.link(named: "uplink"))
+            try near.setRoute(
+                Route(
+                    to: try #require(IPNetwork("0.0.0.0/0")), via: IPAddress(v4: 192, 0, 2, 2), link: link.index))
+            let node = TestNode(
+                runDirectory: directory + "/run", outside: world.networkPath,
+                network: try network(directory + "/run", subnet), subnet: subnet)
+            try node.network.prepareNode()
+            try body(node)
+        }
+    }
+
+    static func network(_ runDirectory: String, _ subnet: String) throws -> SandboxNetwork {
+        try SandboxNetwork(
+            SandboxNetworkConfiguration(
+                bridgeName: "swbr0", subnet: try #require(IPNetwork(subnet)),
+                clusterNetwork: try #require(IPNetwork("10.1.0.0/16")), runDirectory: runDirectory),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    private static func address(_ text: String, _ name: String, _ session: RouteSession) throws {
+        let link = try #require(try session.link(named: name))
+        try session.change(link: link.index, LinkSettings(isUp: true))
+        try session.setAddress(try #require(IPNetwork(text)), link: link.index)
+    }
+
+    /// The node's network after a restart of the program.
+    func restarted() throws -> SandboxNetwork { try Self.network(runDirectory, subnet) }
+
+    /// Runs a shell command on the node, or in the namespace at `path`, and returns what it printed.
+    @discardableResult
+    func shell(_ command: String, in path: String? = nil) throws -> String {
+        let prefix = path.map { "nsenter --net=\($0) " } ?? ""
+        let stream = try #require(popen("\(prefix)sh -c '\(command)' 2>&1", "r"))
+        defer { pclose(stream) }
+        var output: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = fread(&buffer, 1, buffer.count, stream)
+            if count == 0 { return String(decoding: output, as: UTF8.self) }
+            output += buffer[..<count]
+        }
+    }
+
+    /// Serves one file with `text` on a port in the namespace at `path`, until `body` is done.
+    func serving(_ text: String, port: Int, in path: String?, _ body: () throws -> Void) throws {
+        let root = runDirectory + "-www\(port)-\(UInt32.random(in: 0...UInt32.max))"
+        _ = try DirectoryHandle.create(path: root)
+        try DirectoryHandle(path: root).replaceFile("index.html", with: Array(text.utf8))
+        let prefix = path.map { "nsenter --net=\($0) " } ?? ""
+        let pid =
+            try shell(
+                "\(prefix)busybox httpd -f -p \(port) -h \(root) >/dev/null 2>&1 & echo $!"
+            ).split(separator: "\n").first.map(String.init) ?? ""
+        defer { _ = try? shell("kill \(pid)") }
+        // The server needs a moment to listen.
+        for _ in 0..<100 {
+            if try shell("ss -Hltn \"sport = :\(port)\"", in: path).contains(":\(port)") { break }
+            usleep(10_000)
+        }
+        try body()
+    }
+
+    /// What a web server says; an empty string where there is no answer within two seconds.
+    func get(_ url: String, from path: String? = nil) throws -> String {
+        try shell("timeout 2 busybox wget -q -O - http://\(url)/", in: path)
+    }
+}
