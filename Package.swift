@@ -169,7 +169,10 @@ let package = Package(
             ]),
         tests(
             "ControlPlane", "APIServer",
-            ["Storage", "StorageSQLite", "KubeAPI", "KubeClient", "JSON", "HTTPTransport", "PKI", nioCore, nioHTTP1, logging]),
+            [
+                "Storage", "StorageSQLite", "KubeAPI", "KubeClient", "JSON", "HTTPTransport", "PKI", "LinuxSystem",
+                nioCore, nioPosix, nioHTTP1, logging,
+            ]),
         library(
             "ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging, collections]),
         tests("ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging]),

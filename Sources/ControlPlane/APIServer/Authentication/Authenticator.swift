@@ -44,6 +44,7 @@ final class Authenticator: Sendable {
             guard let token = Self.bearerToken(authorization) else { throw Self.unauthorized }
             return try user(ofToken: token)
         }
+        if request.peer.certificateError != nil { throw Self.unauthorized }
         if let certificate = request.peer.certificate { return try user(of: request.peer, certificate) }
         return .anonymous
     }
@@ -75,6 +76,15 @@ final class Authenticator: Sendable {
         tokenUsers[token] = TokenUser(
             user: verified.user, validUntil: min(now + Self.verdictSeconds, verified.expiresAt))
         return verified.user
+    }
+
+    /// The user behind a token for some audiences, those of this server if there are none, and which of them it is for.
+    func review(token: String, audiences: [String]) throws(PKIError) -> (user: UserInfo, audiences: [String]) {
+        if let user = tokens[token] { return (user, []) }
+        guard let serviceAccounts else { throw PKIError(.untrusted, "review a token", "there are no service accounts") }
+        let wanted = audiences.isEmpty ? serviceAccounts.audiences : audiences
+        let verified = try serviceAccounts.verify(token, audiences: wanted, now: clock.now)
+        return (verified.user, verified.audiences)
     }
 
     // MARK: Certificates

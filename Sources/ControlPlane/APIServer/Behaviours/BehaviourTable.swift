@@ -6,7 +6,11 @@ import KubeAPI
 struct BehaviourTable: Sendable {
     private var special: [String: any ResourceBehaviour] = [:]
 
-    init(settings: RegistrySettings) {
+    init(settings: RegistrySettings, authorizer: Authorizer) {
+        let accessControl = AccessControlBehaviour(authorizer: authorizer)
+        for resource in ["roles", "rolebindings", "clusterroles", "clusterrolebindings"] {
+            special["\(resource).rbac.authorization.k8s.io"] = accessControl
+        }
     }
 
     /// The behaviour of a resource, by the version in which it is stored.

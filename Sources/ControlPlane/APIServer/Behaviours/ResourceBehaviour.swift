@@ -85,6 +85,8 @@ struct Change: Sendable {
     let old: KubeObject?
     let user: UserInfo
     let isDryRun: Bool
+    /// Whether the agent itself makes the change.
+    let isTrusted: Bool
     let warnings: Warnings
     let registry: Registry
 

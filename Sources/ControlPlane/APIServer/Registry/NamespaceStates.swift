@@ -33,7 +33,7 @@ final class NamespaceStates: Sendable {
         if let known = states.withLock({ $0[namespace] }), known.revision == value.revision {
             return known.isTerminating
         }
-        let object = try ObjectDecoder.decode(value)
+        let object = try StoredObjectDecoder.decode(value)
         let isTerminating = object.isBeingDeleted || object.status["phase"]?.string == "Terminating"
         states.withLock { states in
             if states.count >= Self.capacity { states.removeAll() }

@@ -67,7 +67,7 @@ enum ObjectCodec {
 }
 
 /// Decodes stored objects, and remembers the last few: an event that many watchers filter is decoded once.
-final class ObjectDecoder: Sendable {
+final class StoredObjectDecoder: Sendable {
     /// Decoded trees are large; only those of the current burst of events are worth keeping.
     private static let capacity = 32
 

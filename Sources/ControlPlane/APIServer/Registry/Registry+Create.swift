@@ -38,7 +38,7 @@ extension Registry {
     ) async throws -> Written {
         let change = Change(
             operation: .create, served: served, subresource: "", old: nil, user: context.user,
-            isDryRun: options.dryRun, warnings: context.warnings, registry: self)
+            isDryRun: options.dryRun, isTrusted: context.isTrusted, warnings: context.warnings, registry: self)
         let snapshot = try await currentSnapshot()
         if served.isNamespaced {
             try namespaces.admitCreation(
@@ -155,7 +155,7 @@ extension Registry {
     {
         var error = StatusError.alreadyExists(served.resource, name)
         // A damaged object exists all the same.
-        if let existing, let object = try? ObjectDecoder.decode(existing), object.isBeingDeleted {
+        if let existing, let object = try? StoredObjectDecoder.decode(existing), object.isBeingDeleted {
             error.message = "object is being deleted: " + error.message
         }
         return error

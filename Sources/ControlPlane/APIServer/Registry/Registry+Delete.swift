@@ -16,11 +16,11 @@ extension Registry {
         var current = try await currentSnapshot().get(key)
         for _ in 0..<Self.maximumAttempts {
             guard let existing = current else { throw StatusError.notFound(served.resource, name) }
-            let object = try ObjectDecoder.decode(existing)
+            let object = try StoredObjectDecoder.decode(existing)
             try Self.checkPreconditions(submitted, object, served)
             let change = Change(
                 operation: .delete, served: served, subresource: "", old: object, user: context.user,
-                isDryRun: submitted.dryRun, warnings: context.warnings, registry: self)
+                isDryRun: submitted.dryRun, isTrusted: context.isTrusted, warnings: context.warnings, registry: self)
             var options = submitted
             try await served.behaviour.admitDeletion(change, object, &options)
             let plan = deletionPlan(object, served, options)

@@ -88,7 +88,7 @@ extension Registry {
 
     /// Decodes a stored object in the version that a resource serves.
     func decode(_ value: StoredValue, as served: ServedResource) throws(StatusError) -> KubeObject {
-        let object = try ObjectDecoder.decode(value)
+        let object = try StoredObjectDecoder.decode(value)
         return served.servesStoredBytes ? object : ObjectConversion.convert(object, to: served.kind)
     }
 

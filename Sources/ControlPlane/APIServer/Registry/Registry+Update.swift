@@ -76,10 +76,10 @@ extension Registry {
         _ request: UpdateRequest, on existing: StoredValue, _ context: RequestContext
     ) async throws -> Attempt {
         let served = request.served
-        let old = try ObjectDecoder.decode(existing)
+        let old = try StoredObjectDecoder.decode(existing)
         let change = Change(
             operation: .update, served: served, subresource: request.subresource, old: old, user: context.user,
-            isDryRun: request.options.dryRun, warnings: context.warnings, registry: self)
+            isDryRun: request.options.dryRun, isTrusted: context.isTrusted, warnings: context.warnings, registry: self)
         var object = try await request.transform(old)
         try Self.checkPlace(&object, request)
         try checkVersion(object, existing, request)

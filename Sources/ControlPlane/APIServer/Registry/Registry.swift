@@ -13,7 +13,9 @@ package final class Registry: Sendable {
     let storage: any Storage
     let clock: any WallClock
     let logger: Logger
-    let decoder = ObjectDecoder()
+    let decoder = StoredObjectDecoder()
+    let settings: RegistrySettings
+    let authorizer: Authorizer
     let catalogue: ResourceCatalogue
     let namespaces = NamespaceStates()
     /// Whether a snapshot of the store is always the newest state, as in an embedded store.
@@ -28,8 +30,10 @@ package final class Registry: Sendable {
         self.storage = storage
         self.clock = clock
         self.logger = logger
+        self.settings = settings
+        authorizer = Authorizer(storage: storage, logger: logger)
         snapshotsAreCurrent = settings.snapshotsAreCurrent
-        catalogue = ResourceCatalogue(settings: settings)
+        catalogue = ResourceCatalogue(settings: settings, authorizer: authorizer)
     }
 
     /// The newest state of the store.
@@ -79,7 +83,7 @@ package final class Registry: Sendable {
         var objects: [KubeObject] = []
         storage.snapshot().forEach(prefix: served.keyPrefix(namespace: namespace), after: nil) { value in
             do {
-                objects.append(try ObjectDecoder.decode(value))
+                objects.append(try StoredObjectDecoder.decode(value))
             } catch {
                 logger.error("Cannot decode a stored object", metadata: ["key": "\(value.key)", "error": "\(error)"])
             }

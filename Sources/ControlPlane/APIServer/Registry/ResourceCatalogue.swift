@@ -8,10 +8,10 @@ final class ResourceCatalogue: Sendable {
     let table: ResourceTable
     private let served: [GroupVersionResource: ServedResource]
 
-    init(settings: RegistrySettings, table: ResourceTable = .builtIn) {
+    init(settings: RegistrySettings, authorizer: Authorizer, table: ResourceTable = .builtIn) {
         self.table = table
         var served: [GroupVersionResource: ServedResource] = [:]
-        let behaviours = BehaviourTable(settings: settings)
+        let behaviours = BehaviourTable(settings: settings, authorizer: authorizer)
         for info in table.resources where info.isStored {
             served[info.resource] = ServedResource(info: info, behaviour: behaviours.behaviour(of: info.storage))
         }

@@ -10,13 +10,19 @@ enum SchemaRules {
     /// - Parameter duplicates: the paths of duplicate members that parsing found.
     /// - Throws: `BadRequest` for a value of the wrong type, and in strict mode for unknown and duplicate fields.
     static func check(
-        _ object: KubeObject, _ served: ServedResource, subresource: String = "", fieldValidation: String,
-        duplicates: [String], _ warnings: Warnings
+        _ object: KubeObject, _ served: ServedResource, fieldValidation: String, duplicates: [String],
+        _ warnings: Warnings
     ) throws(StatusError) -> KubeObject {
-        object
+        let checked = try ObjectRules.check(
+            object.json, kind: served.kind, strictness: .init(rawValue: fieldValidation) ?? .warn,
+            duplicates: duplicates)
+        for warning in checked.warnings { warnings.add(warning) }
+        return KubeObject(checked.json)
     }
 
+    /// Sets the defaults of the kind in which the object is kept.
     static func applyDefaults(_ object: inout KubeObject, _ served: ServedResource) throws(StatusError) {
+        ObjectRules.applyDefaults(&object.json, kind: served.storedKind)
     }
 
     /// Validates a complete object.

@@ -8,6 +8,8 @@ package struct RequestContext: Sendable {
     package var user: UserInfo
     /// Who owns the fields of a write that names no manager: the client's name from its User-Agent.
     package var defaultManager: String
+    /// Whether the request comes from the agent itself: what it grants to others it need not hold.
+    package var isTrusted = false
     package let warnings: Warnings
 
     package init(user: UserInfo, defaultManager: String = "unknown", warnings: Warnings = Warnings()) {

@@ -19,7 +19,7 @@ struct PodEviction: Sendable {
         }
         let served = try registry.served(Self.pods)
         let value = try await registry.value(served, namespace: request.namespace, name: request.name)
-        let pod = try ObjectDecoder.decode(value)
+        let pod = try StoredObjectDecoder.decode(value)
         var options = DeleteOptions(
             gracePeriodSeconds: eviction.json["deleteOptions"]?["gracePeriodSeconds"]?.int)
         options.preconditionUID = eviction.json["deleteOptions"]?["preconditions"]?["uid"]?.string

@@ -25,7 +25,7 @@ struct TokenRequests: Sendable {
         _ request: SubresourceRequest, _ object: KubeObject, _ context: RequestContext
     ) async throws -> KubeObject {
         let accounts = try registry.served(.init("", "v1", "serviceaccounts"))
-        let account = try ObjectDecoder.decode(
+        let account = try StoredObjectDecoder.decode(
             try await registry.value(accounts, namespace: request.namespace, name: request.name))
         let seconds = object.spec["expirationSeconds"]?.int ?? Self.standardSeconds
         try Self.checkLifetime(seconds, name: request.name)
@@ -91,7 +91,7 @@ struct TokenRequests: Sendable {
         }
         let served = try registry.served(.init("", "v1", plural))
         let namespace = served.isNamespaced ? account.namespace : ""
-        let bound = try ObjectDecoder.decode(try await registry.value(served, namespace: namespace, name: name))
+        let bound = try StoredObjectDecoder.decode(try await registry.value(served, namespace: namespace, name: name))
         if let uid = reference["uid"]?.string, !uid.isEmpty, uid != bound.uid {
             throw StatusError.conflict(
                 served.resource, name,

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTransport
+import KubeAPI
+import Logging
+import NIOCore
+import NIOHTTP1
+
+/// Answers HTTP requests: authenticate, authorise, admit, registry, storage, in this order and readable here.
+final class APIHandler: HTTPHandler {
+    let authenticator: Authenticator
+    let authorizer: Authorizer
+    let impersonation: Impersonation
+    let limits: InFlightLimits
+    let objects: ObjectHandlers
+    let paths: PathHandlers
+    let metrics: RequestMetrics
+    let requestTimeout: Duration
+    let logger: Logger
+
+    init(
+        authenticator: Authenticator, authorizer: Authorizer, limits: InFlightLimits, objects: ObjectHandlers,
+        paths: PathHandlers, metrics: RequestMetrics, requestTimeout: Duration, logger: Logger
+    ) {
+        self.authenticator = authenticator
+        self.authorizer = authorizer
+        impersonation = Impersonation(authorizer: authorizer)
+        self.limits = limits
+        self.objects = objects
+        self.paths = paths
+        self.metrics = metrics
+        self.requestTimeout = requestTimeout
+        self.logger = logger
+    }
+
+    func handle(_ request: HTTPRequest) async -> HTTPResponse {
+        let call = APICall(request)
+        let response: HTTPResponse
+        do {
+            let actual = try authenticator.authenticate(request)
+            let user = try impersonation.user(request, actual: actual)
+            try authorizer.authorize(call.attributes(user))
+            response = try await admitted(call, user)
+        } catch {
+            response = Responses.failure(StatusTranslation.status(of: error))
+        }
+        metrics.count(call.info, code: Int(response.status.code))
+        return response
+    }
+
+    /// Works on a request whose sender may make it.
+    private func admitted(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
+        if call.isLongRunning { return try await dispatch(call, user) }
+        return try await limits.admit(isMutating: call.isMutating) {
+            try await withTimeout(requestTimeout) { try await self.dispatch(call, user) }
+        }
+    }
+
+    private func dispatch(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
+        call.info.isResourceRequest
+            ? try await objects.answer(call, user) : try await paths.answer(call, user)
+    }
+
+    /// GET of one object, straight from the store's cache.
+    func handleImmediately(_ request: HTTPRequest) -> HTTPResponse? {
+        guard request.method == .GET, objects.registry.snapshotsAreCurrent else { return nil }
+        guard !request.headers.contains(name: "Impersonate-User") else { return nil }
+        let call = APICall(request)
+        guard call.info.isResourceRequest, call.query.isEmpty else { return nil }
+        do {
+            guard let answer = try objects.immediateAnswer(to: call) else { return nil }
+            let user = try authenticator.authenticate(request)
+            try authorizer.authorize(call.attributes(user))
+            metrics.count(call.info, code: 200)
+            return answer()
+        } catch {
+            // The ordinary path finds the same error, and counts it.
+            return nil
+        }
+    }
+}
+
+/// Runs `body`, cancelled after a time.
+///
+/// - Throws: `Timeout` (504) when the time was up.
+func withTimeout<Result: Sendable>(
+    _ duration: Duration, _ body: @escaping @Sendable () async throws -> Result
+) async throws -> Result {
+    try await withThrowingTaskGroup(of: Result?.self) { group in
+        group.addTask { try await body() }
+        group.addTask {
+            try await Task.sleep(for: duration, tolerance: .seconds(1))
+            return nil
+        }
+        defer { group.cancelAll() }
+        guard let first = try await group.next(), let result = first else {
+            throw StatusError(
+                code: 504, reason: StatusError.Reason.timeout,
+                message: "Timeout: request did not complete within requested timeout - context deadline exceeded",
+                details: .init())
+        }
+        return result
+    }
+}

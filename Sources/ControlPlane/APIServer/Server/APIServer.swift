@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTransport
+package import KubeAPI
+package import Logging
+package import NIOCore
+package import PKI
+package import Storage
+import Synchronization
+
+/// The Kubernetes API over a store: in process through ``client(user:manager:)``, and over HTTP while it runs.
+///
+/// Life: `init`, ``bind()``, ``run()``. The store's own `run()` must be going on all the while. The registry answers
+/// in-process clients from the beginning; ``waitUntilReady()`` returns when the objects that every cluster has (system
+/// namespaces, roles, priority classes, the service `kubernetes`) are there.
+package final class APIServer: Sendable {
+    package let registry: Registry
+    package let tokens: ServiceAccountTokens
+    private let configuration: APIServerConfiguration
+    private let subresources: Subresources
+    private let server: HTTPServer
+    private let health: HealthChecks
+    private let objects: ObjectHandlers
+    private let logger: Logger
+    private let readiness = Readiness()
+
+    /// - Throws: ``PKIError`` when the key of service-account tokens is unusable.
+    package init(
+        configuration: APIServerConfiguration, storage: any Storage, group: any EventLoopGroup,
+        clock: any WallClock = SystemClock(), logger: Logger
+    ) throws(PKIError) {
+        self.configuration = configuration
+        self.logger = logger
+        let registry = Registry(storage: storage, settings: configuration.registry, clock: clock, logger: logger)
+        self.registry = registry
+        tokens = try ServiceAccountTokens(
+            issuer: configuration.issuer, audiences: [], signingKey: configuration.serviceAccountKey,
+            olderKeys: configuration.olderServiceAccountKeys
+        ) { registry.cachedObject($0, $1, $2) }
+        subresources = Subresources(registry: registry, tokens: tokens)
+        let authenticator = Authenticator(
+            staticTokens: configuration.staticTokens, serviceAccounts: tokens, clock: clock)
+        health = HealthChecks {
+            do {
+                try await storage.readBarrier()
+                return true
+            } catch {
+                return false
+            }
+        }
+        objects = ObjectHandlers(
+            registry: registry, subresources: subresources,
+            reviews: AccessReviews(authorizer: registry.authorizer, authenticator: authenticator, clock: clock))
+        let limits = InFlightLimits(
+            reading: configuration.maximumReading, mutating: configuration.maximumMutating)
+        let metrics = RequestMetrics()
+        let paths = PathHandlers(
+            registry: registry, health: health, discovery: DiscoveryPaths(table: registry.catalogue.table),
+            tokens: tokens, metrics: metrics, limits: limits, version: configuration.version,
+            externalURL: "https://\(configuration.advertised.host):\(configuration.advertised.port)")
+        let handler = APIHandler(
+            authenticator: authenticator, authorizer: registry.authorizer, limits: limits, objects: objects,
+            paths: paths, metrics: metrics, requestTimeout: configuration.requestTimeout, logger: logger)
+        server = HTTPServer(handler: handler, limits: configuration.httpLimits, group: group, logger: logger)
+    }
+
+    /// A client in this process with an identity of its own.
+    ///
+    /// - Parameter manager: the name that owns the fields which this client writes (`kube-controller-manager`).
+    package func client(user: UserInfo, manager: String) -> InProcessClient {
+        InProcessClient(registry, subresources: subresources, user: user, manager: manager)
+    }
+
+    /// Opens the listening sockets; connections wait until ``run()``.
+    ///
+    /// - Returns: the addresses, in the order of the configuration.
+    package func bind() async throws -> [SocketAddress] {
+        var addresses: [SocketAddress] = []
+        for listener in configuration.listeners {
+            addresses.append(
+                try await server.bind(host: listener.host, port: listener.port, tls: configuration.tls))
+        }
+        return addresses
+    }
+
+    /// Serves until the task is cancelled.
+    package func run() async throws {
+        let system = SystemObjects(
+            client: client(user: .loopback, manager: "kube-apiserver"), registry: registry,
+            advertised: configuration.advertised, logger: logger)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { await self.server.run() }
+            group.addTask { try await self.registry.authorizer.run() }
+            group.addTask {
+                try await system.ensure()
+                self.health.becomeReady()
+                self.readiness.set()
+                try await Housekeeping(registry: self.registry, lists: self.objects.lists).run()
+            }
+            defer {
+                health.beginShutdown()
+                group.cancelAll()
+            }
+            // Each of them runs until it is cancelled or fails.
+            try await group.next()
+        }
+    }
+
+    /// Returns when the objects that every cluster has are there.
+    package func waitUntilReady() async throws { try await readiness.wait() }
+}
+
+/// A gate that opens once.
+private final class Readiness: Sendable {
+    private struct State {
+        var isOpen = false
+        var waiters: [Int: CheckedContinuation<Void, any Error>] = [:]
+        var nextID = 0
+    }
+
+    private let state = Mutex(State())
+
+    func set() {
+        let waiters = state.withLock { state in
+            state.isOpen = true
+            defer { state.waiters = [:] }
+            return state.waiters.values
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    func wait() async throws {
+        let id = state.withLock { state in
+            state.nextID += 1
+            return state.nextID
+        }
+        try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let now: Result<Void, any Error>? = state.withLock { state in
+                    if state.isOpen { return .success(()) }
+                    if Task.isCancelled { return .failure(CancellationError()) }
+                    state.waiters[id] = continuation
+                    return nil
+                }
+                if let now { continuation.resume(with: now) }
+            }
+        } onCancel: {
+            state.withLock { $0.waiters.removeValue(forKey: id) }?.resume(throwing: CancellationError())
+        }
+    }
+}

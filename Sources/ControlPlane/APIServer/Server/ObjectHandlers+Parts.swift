@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import HTTPTransport
+import JSON
+import KubeAPI
+import NIOCore
+import NIOHTTP1
+import Storage
+
+/// Requests for the parts of objects.
+extension ObjectHandlers {
+    func answerPart(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
+        let info = call.info
+        guard let served = registry.catalogue[info.groupVersionResource],
+            let part = served.info.subresource(info.subresource)
+        else { throw Registry.noSuchResource }
+        guard part.verbs.contains(info.verb) else { throw Self.methodNotAllowed }
+        let presentation = Presentation(
+            negotiated: try .choose(accept: call.request.headers.first(name: "Accept")), served: served,
+            includeObject: call.query["includeObject"] ?? "", now: registry.clock.now)
+        let context = call.context(user)
+        switch info.verb {
+        case "get": return try await getPart(call, served, presentation)
+        case "create":
+            let options = try call.query.writeOptions("CreateOptions")
+            let object = try Self.typed(try RequestBody(call.request).json, as: part.kind)
+            let answer = try await subresources.create(
+                call.subresourceRequest(options), object: object, context: context)
+            return Responses.json(answer.json, code: 201)
+        case "update": return try await updatePart(call, served, part, presentation, context)
+        case "patch": return try await patchPart(call, presentation, context)
+        default: throw Self.methodNotAllowed
+        }
+    }
+
+    private func getPart(
+        _ call: APICall, _ served: ServedResource, _ presentation: Presentation
+    ) async throws -> HTTPResponse {
+        if call.info.subresource == "scale" {
+            let scale = try await ScaleSubresource(registry).get(call.subresourceRequest(.init()))
+            return Responses.json(scale.json)
+        }
+        let value = try await registry.value(served, namespace: call.info.namespace, name: call.info.name)
+        return try presentation.response(
+            try registry.decode(value, as: served), stored: value.bytes, code: 200)
+    }
+
+    private func updatePart(
+        _ call: APICall, _ served: ServedResource, _ part: ResourceInfo.Subresource, _ presentation: Presentation,
+        _ context: RequestContext
+    ) async throws -> HTTPResponse {
+        let options = try call.query.writeOptions("UpdateOptions")
+        let body = try RequestBody(call.request)
+        var object = try Self.typed(body.json, as: part.kind)
+        if part.kind == served.kind {
+            object = try SchemaRules.check(
+                object, served, fieldValidation: options.fieldValidation,
+                duplicates: body.duplicates, context.warnings)
+        }
+        let answer = try await subresources.update(
+            call.subresourceRequest(options), object: object, context: context)
+        var response =
+            part.kind == served.kind
+            ? try presentation.response(answer, stored: nil, code: 200) : Responses.json(answer.json)
+        response.add(warnings: context.warnings.all)
+        return response
+    }
+
+    private func patchPart(
+        _ call: APICall, _ presentation: Presentation, _ context: RequestContext
+    ) async throws -> HTTPResponse {
+        let options = try call.query.writeOptions("PatchOptions")
+        let (type, patch) = try call.patch()
+        let answer = try await subresources.patch(
+            call.subresourceRequest(options), type: type, patch: patch, context: context)
+        var response =
+            answer.object.kind == presentation.served.kind.kind
+            ? try presentation.response(answer.object, stored: nil, code: 200) : Responses.json(answer.object.json)
+        response.add(warnings: context.warnings.all)
+        return response
+    }
+}
+
+extension APICall {
+    func subresourceRequest(_ options: WriteOptions) -> SubresourceRequest {
+        SubresourceRequest(
+            resource: info.groupVersionResource, namespace: info.namespace, name: info.name,
+            subresource: info.subresource, options: options)
+    }
+
+    /// The patch in the body and how it is to be applied.
+    func patch() throws(StatusError) -> (PatchType, JSON) {
+        let type = MediaType(request.headers.first(name: "Content-Type") ?? "")
+        guard let patchType = PatchType(rawValue: type.type) else {
+            throw StatusError(
+                code: 415, reason: StatusError.Reason.unsupportedMediaType,
+                message: "the body of the request was in an unknown format - accepted media types include: "
+                    + "application/json-patch+json, application/merge-patch+json, "
+                    + "application/strategic-merge-patch+json, application/apply-patch+yaml")
+        }
+        return (patchType, try patchType == .apply ? RequestBody(yaml: request.body).json : patchJSON())
+    }
+
+    private func patchJSON() throws(StatusError) -> JSON {
+        do throws(JSONError) {
+            return try JSON.parse(Array(request.body.readableBytesView))
+        } catch {
+            throw .badRequest("error decoding patch: \(error.reason)")
+        }
+    }
+}
