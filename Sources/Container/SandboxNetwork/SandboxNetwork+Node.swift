@@ -24,7 +24,7 @@ extension SandboxNetwork {
             logger.notice("Taking an unfinished sandbox apart", metadata: ["sandbox": "\(sandboxID)"])
             try remove(sandboxID: sandboxID)
         }
-        try removeStrayLinks(of: bridge)
+        try removeStrayLinks()
         try applyTable()
     }
 
@@ -42,6 +42,7 @@ extension SandboxNetwork {
     /// Removes all sandboxes, bridge, table and records, and sets kernel parameters back to what they were.
     package func removeAll() throws {
         try reconcile(keeping: [])
+        try removeStrayLinks()
         try session.deleteLink(named: configuration.bridgeName)
         state.withLock { $0.bridge = nil }
         try tableLock.withLock { _ in
@@ -104,13 +105,14 @@ extension SandboxNetwork {
         }
     }
 
-    /// Deletes ports of the bridge that belong to no sandbox: what is left when a record was lost.
-    private func removeStrayLinks(of bridge: Int32) throws {
+    /// Deletes links with our prefix that belong to no sandbox: what is left when a record was lost, or is just going.
+    private func removeStrayLinks() throws {
         let known = state.withLock { Set($0.records.values.map(\.linkName)) }
-        for link in try session.links()
-        where link.master == bridge && link.name.hasPrefix(configuration.linkPrefix) && !known.contains(link.name) {
-            logger.notice("Deleting a stray link", metadata: ["link": "\(link.name)"])
-            try session.deleteLink(index: link.index)
+        for link in try session.links() where link.name.hasPrefix(configuration.linkPrefix) && link.kind == "veth" {
+            if known.contains(link.name) { continue }
+            if try session.deleteLink(index: link.index) {
+                logger.info("Deleted a stray link", metadata: ["link": "\(link.name)"])
+            }
         }
     }
 

@@ -41,7 +41,7 @@ extension SandboxNetwork {
         do {
             try session.createVirtualEthernet(outer, peer: inner)
         } catch let error as NetlinkError where error.errno == NetlinkError.exists {
-            // The link of a sandbox that had this address and whose record was lost.
+            // The link of a sandbox that had this address and is just going, or whose record was lost.
             try session.deleteLink(named: record.linkName)
             try session.createVirtualEthernet(outer, peer: inner)
         }
@@ -77,16 +77,32 @@ extension SandboxNetwork {
             (state.records[sandboxID], state.records[sandboxID] != nil || state.damaged.contains(sandboxID))
         }
         guard isKnown else { return }
+        let namespaces = PinnedNamespaces(directory: store.path(of: sandboxID))
         if let record {
-            try session.deleteLink(named: record.linkName)
+            try disconnect(record, namespaces)
             if !record.portMappings.isEmpty { try applyTable(without: sandboxID) }
         }
-        try PinnedNamespaces(directory: store.path(of: sandboxID)).remove()
+        try namespaces.remove()
         try store.remove(sandboxID)
         state.withLock { state in
             state.damaged.remove(sandboxID)
             state.records[sandboxID] = nil
             if let record { state.pool.release(record.address) }
+        }
+    }
+
+    /// Cuts a sandbox off. Its link goes with its namespace a moment later, in the background: deleting it here would take the
+    /// kernel some 20 ms, in which nobody else could change links.
+    private func disconnect(_ record: SandboxRecord, _ namespaces: PinnedNamespaces) throws {
+        guard let link = try session.link(named: record.linkName) else { return }
+        if namespaces.exist {
+            do {
+                try session.change(link: link.index, LinkSettings(master: 0, isUp: false))
+            } catch let error as NetlinkError where error.isMissing {
+                return
+            }
+        } else {
+            try session.deleteLink(index: link.index)
         }
     }
 

@@ -66,8 +66,9 @@ import Testing
         }
     }
 
-    @Test func portsOfTheMachineLeadToSandboxes() throws {
-        try TestNode.run { node in
+    @Test(arguments: [false, true])
+    func portsOfTheMachineLeadToSandboxes(filtersBridge: Bool) throws {
+        try TestNode.run(filtersBridge: filtersBridge) { node in
             let server = try node.network.create(
                 sandboxID: "server", hostname: "s",
                 portMappings: [
@@ -228,6 +229,13 @@ import Testing
             }
             let median = times.sorted()[15]
             print("sandbox creation: median \(median), slowest \(times.max() ?? .zero)")
+            let removal = try clock.measure {
+                for index in 0..<30 { try node.network.remove(sandboxID: "s\(index)") }
+            }
+            print("sandbox removal: \(removal / 30) on average")
+            // The kernel deletes the links by itself.
+            for _ in 0..<500 where try node.shell("ip -o link | grep swl") != "" { usleep(10_000) }
+            #expect(try node.shell("ip -o link | grep swl") == "")
             // Far above what is usual (some milliseconds), far below what a forked program per step would take.
             #expect(median < .milliseconds(60))
         }

@@ -16,7 +16,11 @@ struct TestNode {
     let subnet: String
 
     /// Runs `body` on a new machine, which ends with it.
-    static func run(subnet: String = "10.1.7.0/24", _ body: (TestNode) throws -> Void) throws {
+    ///
+    /// - Parameter filtersBridge: whether br_netfilter passes bridged frames through the rules, where the kernel has it.
+    static func run(
+        subnet: String = "10.1.7.0/24", filtersBridge: Bool = true, _ body: (TestNode) throws -> Void
+    ) throws {
         let directory = "/tmp/sandbox-network-\(UInt64.random(in: 0...UInt64.max))"
         defer { try? DirectoryHandle(path: "/tmp").removeTree(String(directory.dropFirst(5))) }
         try NetworkNamespace.runInNew(mounts: true) {
@@ -27,6 +31,11 @@ struct TestNode {
             try far.change(link: 1, LinkSettings(isUp: true))
             let near = try RouteSession()
             try near.change(link: 1, LinkSettings(isUp: true))
+            do {
+                try SystemControl.write("net.bridge.bridge-nf-call-iptables", filtersBridge ? "1" : "0")
+            } catch let error as SystemError where error.isMissing {
+                // Without br_netfilter there is only one way.
+            }
             let namespace = try FileDescriptor.open(reading: world.networkPath)
             try near.createVirtualEthernet(
                 LinkSettings(mtu: 1400, isUp: true, name: "uplink"),
