@@ -56,10 +56,10 @@ struct ArchiveExport {
 
     private func dockerEntry(_ item: Item, _ manifest: ImageManifest) throws -> JSON {
         let paths = try manifest.layers.map { "blobs/sha256/\(try Digest($0.digest).hex)" }
-        let tags = try item.names.map { try ImageReference(parsing: $0).familiar }
         return [
             "Config": .string("blobs/sha256/\(item.image.id.hex)"),
-            "RepoTags": tags.isEmpty ? .null : JSON(tags), "Layers": JSON(paths),
+            // With the registry's name: podman would take a short one for `localhost/…`.
+            "RepoTags": item.names.isEmpty ? .null : JSON(item.names), "Layers": JSON(paths),
         ]
     }
 
