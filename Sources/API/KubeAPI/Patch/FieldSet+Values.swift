@@ -14,8 +14,10 @@ extension FieldSet {
         case .members:
             let isObject = type?.shape == .object
             let entries = value.members.compactMap { key, member -> Entry? in
-                let isDeclared = isObject && type?.field(key) != nil
-                let (isLeaf, children) = applied(member, type?.memberType(key))
+                if member.isScalar { return Entry(element: .field(key), isMember: true, children: .init()) }
+                let memberType = type?.memberType(key)
+                let isDeclared = isObject && memberType != nil
+                let (isLeaf, children) = applied(member, memberType)
                 let isMember = isLeaf || !isDeclared || member.isNull || member.object?.isEmpty == true
                 guard isMember || !children.isEmpty else { return nil }
                 return Entry(element: .field(key), isMember: isMember, children: children)
@@ -39,8 +41,8 @@ extension FieldSet {
         case .members:
             return FieldSet(
                 unsorted: value.members.map { key, member in
-                    Entry(
-                        element: .field(key), isMember: true, children: everything(in: member, type?.memberType(key)))
+                    let children = member.isScalar ? FieldSet() : everything(in: member, type?.memberType(key))
+                    return Entry(element: .field(key), isMember: true, children: children)
                 })
         case .set, .keyed:
             return items(of: value.elements, structure, type?.element) { everything(in: $0, type?.element) }
@@ -115,6 +117,10 @@ package struct FieldComparison: Hashable, Sendable {
         for (key, value) in new {
             let before = old[key]
             if before == value { continue }
+            if value.isScalar, before?.isScalar ?? true {
+                parts.add(scalar: .field(key), isNew: before == nil)
+                continue
+            }
             let field = isObject ? type?.field(key) : nil
             let childType = isObject ? field?.type : type?.memberType(key)
             parts.add(.field(key), before ?? field?.implicitValue, value, childType)
@@ -138,7 +144,8 @@ package struct FieldComparison: Hashable, Sendable {
         for (path, values) in after where before[path] != values {
             let olds = before[path] ?? []
             if values.count > 1 || olds.count > 1 {
-                parts.addWhole(path, isNew: olds.isEmpty)
+                // An item that occurs several times counts as a whole.
+                parts.add(scalar: path, isNew: olds.isEmpty)
             } else {
                 parts.add(path, olds.first, values[0], element)
             }
@@ -170,8 +177,8 @@ package struct FieldComparison: Hashable, Sendable {
             Self.append(path, change == .removed, below.removed, to: &removed)
         }
 
-        /// An item that occurs several times counts as a whole.
-        mutating func addWhole(_ path: PathElement, isNew: Bool) {
+        /// A field that is set or changed as a whole.
+        mutating func add(scalar path: PathElement, isNew: Bool) {
             if isNew {
                 Self.append(path, true, FieldSet(), to: &added)
             } else {

@@ -44,9 +44,24 @@ extension SchemaType {
     /// The type of a member of an object or map; nil where it is not declared.
     func memberType(_ key: String) -> SchemaType? {
         switch shape {
-        case .object: field(key)?.type
-        case .map: element
-        default: nil
+        case .map: return element
+        case .object:
+            guard let definition else { return field(key)?.type }
+            // Only the type is wanted: the rest of the field need not be read.
+            return SchemaTable.field(key, ofDefinition: definition).map {
+                SchemaType(node: SchemaTable.number(SchemaTable.fieldOffset($0) + 3, 2))
+            }
+        default: return nil
+        }
+    }
+}
+
+extension JSON {
+    /// Whether the value is neither object nor array, so that its type does not matter for who owns it.
+    var isScalar: Bool {
+        switch self {
+        case .object, .array, .null: false
+        default: true
         }
     }
 }
