@@ -12,6 +12,9 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
+// The launcher and the monitor run without shared libraries: they start faster and hold less memory.
+let staticExecutable: [LinkerSetting] = [.unsafeFlags(["-static-executable"])]
+
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
@@ -102,13 +105,13 @@ let package = Package(
         library("Container", "Launcher", ["OCISpec", "JSON", "LinuxSystem", "CLinux", "CSeccomp"]),
         tests("Container", "Launcher", ["OCISpec", "JSON", "LinuxSystem"]),
         .executableTarget(
-            name: "swiftlet-launcher", dependencies: ["Launcher"], path: "Sources/Container/swiftlet-launcher",
-            swiftSettings: strict),
+            name: "swiftlet-launcher", dependencies: ["Launcher", "LinuxSystem"],
+            path: "Sources/Container/swiftlet-launcher", swiftSettings: strict, linkerSettings: staticExecutable),
         library("Container", "Monitor", ["JSON", "LinuxSystem", "CLinux"]),
         tests("Container", "Monitor", ["JSON", "LinuxSystem"]),
         .executableTarget(
-            name: "swiftlet-monitor", dependencies: ["Monitor"], path: "Sources/Container/swiftlet-monitor",
-            swiftSettings: strict),
+            name: "swiftlet-monitor", dependencies: ["Monitor", "LinuxSystem"],
+            path: "Sources/Container/swiftlet-monitor", swiftSettings: strict, linkerSettings: staticExecutable),
         library(
             "Container", "ContainerImages",
             [

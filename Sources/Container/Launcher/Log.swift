@@ -7,7 +7,7 @@ import LinuxSystem
 ///
 /// The formats are those that podman and containerd parse: runc's text (logrus) and its JSON form with `level`, `msg`
 /// and `time`.
-package struct Log: ~Copyable {
+package final class Log {
     /// How the log file is written.
     package enum Format: String, CaseIterable, Sendable { case text, json }
     /// How much a message matters.
@@ -33,7 +33,7 @@ package struct Log: ~Copyable {
     }
 
     /// Writes a message; debug messages only if asked for.
-    package borrowing func write(_ level: Level, _ message: String) {
+    package func write(_ level: Level, _ message: String) {
         if level == .debug, !isDebug { return }
         if level != .debug || file == nil {
             StandardError.write(
@@ -43,7 +43,7 @@ package struct Log: ~Copyable {
         try? file?.writeAll(line(level, message))
     }
 
-    private borrowing func line(_ level: Level, _ message: String) -> String {
+    private func line(_ level: Level, _ message: String) -> String {
         let time = FileTime.now().rfc3339
         switch format {
         case .json:
@@ -55,5 +55,5 @@ package struct Log: ~Copyable {
     }
 
     /// Writes a warning.
-    package borrowing func warn(_ message: String) { write(.warning, message) }
+    package func warn(_ message: String) { write(.warning, message) }
 }

@@ -5,7 +5,7 @@ import LinuxSystem
 import OCISpec
 
 /// A system call filter, built by libseccomp and not yet in force.
-struct SeccompFilter: ~Copyable {
+final class SeccompFilter {
     private let context: scmp_filter_ctx
 
     /// Builds the filter. Names of system calls and architectures that this machine does not know are left out, as in
@@ -39,7 +39,7 @@ struct SeccompFilter: ~Copyable {
     deinit { seccomp_release(context) }
 
     /// Puts the filter in force for this process and what it becomes.
-    borrowing func load() throws(LauncherError) { try Self.check(seccomp_load(context), "loading the filter") }
+    func load() throws(LauncherError) { try Self.check(seccomp_load(context), "loading the filter") }
 
     private static func check(_ result: CInt, _ attempt: String) throws(LauncherError) {
         if result < 0 { throw LauncherError("seccomp: \(attempt)", SystemError("libseccomp", errno: -result)) }

@@ -26,6 +26,9 @@ struct SyncChannel: ~Copyable {
 
     init(_ socket: consuming FileDescriptor) { self.socket = socket }
 
+    /// Gives the socket away: the caller closes it.
+    consuming func takeSocket() -> CInt { socket.release() }
+
     borrowing func send(_ message: Message) throws(SystemError) {
         let bytes: [UInt8] =
             switch message {

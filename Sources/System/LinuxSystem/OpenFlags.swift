@@ -149,3 +149,36 @@ extension FileDescriptor {
 package func closeDescriptorsOnExec(from first: CInt) throws(SystemError) {
     try systemCall("close_range") { clinux_close_range(UInt32(first), UInt32.max, 1 << 2) }
 }
+
+extension FileDescriptor {
+    /// A file in memory that holds these bytes, open at its beginning; `name` is for /proc only.
+    package static func inMemory(_ name: String, _ bytes: [UInt8]) throws(SystemError) -> FileDescriptor {
+        let file = FileDescriptor(owning: try systemCall("memfd_create", name) { clinux_memfd_create(name, 1) })
+        try file.writeAll(bytes, name)
+        let number = file.rawValue
+        try systemCall("lseek", name) { lseek(number, 0, SEEK_SET) }
+        return file
+    }
+}
+
+extension FileDescriptor {
+    /// Whether this is a memory file that nothing can write to any more.
+    package func isSealed() throws(SystemError) -> Bool {
+        // F_GET_SEALS is 1034; other kinds of file refuse it with EINVAL. F_SEAL_WRITE is 8.
+        let seals = clinux_fcntl(rawValue, 1034, 0)
+        return seals >= 0 && seals & 8 != 0
+    }
+
+    /// A copy of a file in memory that can be neither written, grown nor shrunk, nor unsealed.
+    package static func sealedCopy(of path: String, name: String) throws(SystemError) -> FileDescriptor {
+        // MFD_CLOEXEC | MFD_ALLOW_SEALING
+        let copy = FileDescriptor(owning: try systemCall("memfd_create", name) { clinux_memfd_create(name, 3) })
+        let source = try FileDescriptor.open(path, .read)
+        let number = copy.rawValue
+        let from = source.rawValue
+        while try systemCall("sendfile", path, { sendfile(number, from, nil, 1 << 20) }) > 0 {}
+        // F_ADD_SEALS is 1033; SEAL | SHRINK | GROW | WRITE
+        try systemCall("fcntl(F_ADD_SEALS)", name) { clinux_fcntl(number, 1033, 15) }
+        return copy
+    }
+}

@@ -105,6 +105,13 @@ package enum Sockets {
         }
     }
 
+    /// Sends bytes with descriptors on a socket that somebody else owns.
+    package static func send(_ bytes: [UInt8], descriptors: [CInt], on socket: CInt) throws(SystemError) {
+        try systemCall("sendmsg") {
+            clinux_send_fds(socket, bytes, bytes.count, descriptors, descriptors.count, 0)
+        }
+    }
+
     /// Receives at most `limit` bytes, and descriptors into `descriptors`; empty at the end.
     package static func receive(
         limit: Int, descriptors: inout [CInt], on socket: borrowing FileDescriptor
