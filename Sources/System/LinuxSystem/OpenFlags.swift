@@ -182,3 +182,29 @@ extension FileDescriptor {
         return copy
     }
 }
+
+/// The same calls on numbers that somebody else owns.
+extension FileDescriptor {
+    /// One write(2) of what the kernel takes now; nil where it would block. A closed pipe is EPIPE, never a signal's
+    /// business: the program ignores SIGPIPE.
+    package static func writeSome(
+        _ buffer: UnsafeRawBufferPointer, to number: CInt, _ subject: String = ""
+    ) throws(SystemError) -> Int? {
+        do {
+            return try systemCall("write", subject) { Glibc.write(number, buffer.baseAddress, buffer.count) }
+        } catch  where error.errno == EAGAIN {
+            return nil
+        }
+    }
+
+    /// One read(2) of what there is now; nil where it would block, 0 at the end.
+    package static func readSome(
+        into buffer: UnsafeMutableRawBufferPointer, from number: CInt, _ subject: String = ""
+    ) throws(SystemError) -> Int? {
+        do {
+            return try systemCall("read", subject) { Glibc.read(number, buffer.baseAddress, buffer.count) }
+        } catch  where error.errno == EAGAIN {
+            return nil
+        }
+    }
+}
