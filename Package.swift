@@ -115,7 +115,8 @@ let package = Package(
         library(
             "Container", "ContainerImages",
             [
-                "OCISpec", "JSON", "LinuxSystem", "CLinux", "PKI", "CZlib", "CZstd", nioCore, nioPosix, nioHTTP1, nioSSL,
+                "OCISpec", "JSON", "LinuxSystem", "CLinux", "PKI", "CZlib", "CZstd", nioCore, nioPosix, nioHTTP1,
+                nioSSL,
                 httpClient, logging,
             ]),
         tests(
@@ -199,7 +200,11 @@ let package = Package(
             ]),
         tests("Cluster", "SwiftletCore", ["JSON"]),
         .executableTarget(
-            name: "swiftlet", dependencies: ["SwiftletCore", argumentParser, logging],
+            name: "swiftlet",
+            dependencies: [
+                "SwiftletCore", "ContainerImages", "KubeAPI", "KubeClient", "LinuxSystem", "JSON", argumentParser,
+                logging,
+            ],
             path: "Sources/Cluster/swiftlet", swiftSettings: strict),
     ]
 )

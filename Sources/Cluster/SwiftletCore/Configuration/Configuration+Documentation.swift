@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+
+extension Configuration {
+    /// A configuration file with every field, its default and its meaning. A test proves that it is complete and that its
+    /// values are the defaults.
+    package static let documentedDefaults = """
+        # The configuration of the Swiftlet agent. Every field may be left out; an unknown one is an error.
+
+        # The node's name; the host name in lower case where this is empty.
+        nodeName: ""
+        # Addresses of this node that others reach it by; found out where this is empty.
+        nodeAddresses: []
+
+        directories:
+          # What must survive a reboot.
+          state: /var/lib/swiftlet
+          # Sockets, pinned namespaces and containers' state; gone after a reboot.
+          run: /run/swiftlet
+          # Container logs lie in pods/ and containers/ below it.
+          logs: /var/log
+          # admin.kubeconfig is written here.
+          configuration: /etc/swiftlet
+          # The launcher and the monitor.
+          executables: /usr/libexec/swiftlet
+
+        api:
+          # The address listened on.
+          bindAddress: 0.0.0.0
+          port: 16443
+          # Further names and addresses in the serving certificate.
+          certificateNames: []
+
+        kubelet:
+          port: 10250
+          maxPods: 110
+          # The cgroup below which all pods live.
+          cgroupRoot: /swiftlet
+          # What pods cannot have of this node.
+          reservedMemory: 128Mi
+          reservedCPU: 100m
+          # A directory of manifests of static pods; none where this is empty.
+          staticPodDirectory: ""
+
+        network:
+          # Pods' addresses in the whole cluster, and this node's part of them.
+          clusterCIDR: 10.1.0.0/16
+          nodeCIDR: 10.1.0.0/24
+          # Services' addresses; the first is the API's, the tenth the DNS server's.
+          serviceCIDR: 10.152.0.0/16
+          serviceNodePortRange: 30000-32767
+          clusterDomain: cluster.local
+          # The bridge that pods are attached to, and the nftables table.
+          bridge: swiftlet0
+          table: swiftlet
+
+        storage:
+          # Minutes between two checkpoints of what is kept in memory (leases and events).
+          checkpointMinutes: 10
+
+        images:
+          # Registries by host, where pulling differs from HTTPS to the host itself:
+          #   registry.example.com:5000:
+          #     mirrors: [http://10.0.0.5:5000]
+          #     insecure: true
+          #     certificateAuthorityFile: /etc/swiftlet/registry.crt
+          registries: {}
+
+        log:
+          # trace, debug, info, notice, warning, error or critical.
+          level: info
+
+        """
+}
