@@ -178,7 +178,8 @@ extension ImageStore {
 extension ImageStore {
     /// Whether a directory is the root of a mount: its device differs from its parent's.
     private static func isMountPoint(_ path: String) throws -> Bool {
-        try Files.status(path)?.device != Files.status("\(path)/..")?.device
+        guard let own = try Files.status(path), let parent = try Files.status("\(path)/..") else { return false }
+        return own.device != parent.device
     }
 
     /// overlayfs separates directories by colons and options by commas, and takes them literally after a backslash.
