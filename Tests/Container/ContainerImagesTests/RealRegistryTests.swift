@@ -8,6 +8,7 @@ import Testing
 @testable import ContainerImages
 
 /// Debian's docker-registry on loopback, with and without basic authentication.
+@Suite(.enabled(if: Files.exists("/usr/bin/docker-registry"), "needs Debian's docker-registry"))
 struct RealRegistryTests {
     /// Runs a registry below a directory of its own; `users` is an htpasswd file's text.
     private func withRegistry(
