@@ -84,6 +84,16 @@ package struct FieldComparison: Hashable, Sendable {
     private init() {}
 
     package var isEmpty: Bool { added.isEmpty && modified.isEmpty && removed.isEmpty }
+
+    /// The comparison without these fields and what is below them.
+    package func ignoring(_ fields: FieldSet) -> FieldComparison {
+        var result = self
+        result.added = added.subtractingBelow(fields)
+        result.modified = modified.subtractingBelow(fields)
+        result.removed = removed.subtractingBelow(fields)
+        return result
+    }
+
     /// What the new object sets.
     var set: FieldSet { modified.union(added) }
 

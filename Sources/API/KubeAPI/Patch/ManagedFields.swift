@@ -68,6 +68,7 @@ package enum ManagedFields {
         var before = old ?? [:]
         before["metadata", "managedFields"] = nil
         let change = FieldComparison(old: before, new: new, type: type)
+            .ignoring(ignoredFields(subresource: subresource))
         record(
             change, in: &entries,
             by: ManagedFieldsEntry(
@@ -108,7 +109,7 @@ package enum ManagedFields {
         }
         release(change.removed, in: &entries)
         entries.removeAll(where: \.isEmpty)
-        let owned = taken.subtractingBelow(ignoredFields(subresource: owner.subresource)).subtracting(unowned)
+        let owned = taken.subtracting(unowned)
         guard !owned.isEmpty else { return }
         if let index = entries.firstIndex(where: { $0.isSame(as: owner) }) {
             if !entries[index].contains(owned) { entries[index].fields = entries[index].fields.union(owned) }

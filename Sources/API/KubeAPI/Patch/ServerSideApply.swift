@@ -87,6 +87,7 @@ package struct ServerSideApply: Sendable {
             merged = TypedMerge.merge(prune(merged, last: previous.fields, managed: others), patch, type)
         }
         let change = FieldComparison(old: before, new: merged, type: type)
+            .ignoring(ManagedFields.ignoredFields(subresource: subresource))
         let conflicts = entries.filter { $0.intersects(change.set) }
         if !force, !conflicts.isEmpty { throw Self.conflict(conflicts, change.set) }
         ManagedFields.take(change.set.union(change.removed), from: &entries, except: owner)

@@ -200,6 +200,20 @@ struct ServerSideApplyTests {
         #expect(object["metadata"]?["managedFields"]?[0]?["fieldsV1"] == ["f:status": ["f:replicas": [:]]])
     }
 
+    @Test func fieldsOutOfReachAreNoConflict() throws {
+        var live = try apply(["replicas": 1], to: nil)
+        live["status"] = ["replicas": 1]
+        ManagedFields.update(
+            old: try apply(["replicas": 1], to: nil), new: &live, type: try #require(Schema.type(for: Self.kind)),
+            apiVersion: "apps/v1", manager: "controller", subresource: "status", time: Self.now)
+        let patch: JSON = ["apiVersion": "apps/v1", "spec": ["replicas": 1], "status": ["replicas": 5]]
+        let applied = try ServerSideApply(
+            type: Schema.type(for: Self.kind), kind: Self.kind, manager: "kubectl", time: Self.now
+        ).apply(patch, to: live)
+        let owners = applied["metadata"]?["managedFields"]?.elements.map { $0["manager"] }
+        #expect(owners == ["kubectl", "controller"])
+    }
+
     @Test func randomConfigurationsKeepTheInvariants() throws {
         var random = RandomJSON(seed: 11)
         random.keys = ["a", "b", "c", "name", "labels", "annotations", "finalizers"]
