@@ -91,17 +91,20 @@ extension PathElement: CustomStringConvertible {
 
     /// Reads a member name of FieldsV1; nil if it is none.
     init?(wire: String) {
-        let content = String(wire.utf8.dropFirst(2)) ?? ""
-        switch wire.utf8.prefix(2).elementsEqual("f:".utf8) ? "f:" : String(wire.prefix(2)) {
-        case "f:": self = .field(content)
-        case "k:":
+        // By bytes: a combining character after the colon must not hide it.
+        guard let kind = wire.utf8.first, wire.utf8.dropFirst().first == UInt8(ascii: ":"),
+            let content = String(wire.utf8.dropFirst(2))
+        else { return nil }
+        switch Unicode.Scalar(kind) {
+        case "f": self = .field(content)
+        case "k":
             // What is not JSON is no path element.
             guard let object = (try? JSON.parse(content))?.object else { return nil }
             self = .key(object.map { .init($0.key, $0.value) }.sorted { $0.name < $1.name })
-        case "v:":
+        case "v":
             guard let value = try? JSON.parse(content) else { return nil }
             self = .value(value)
-        case "i:":
+        case "i":
             guard let index = Int(content) else { return nil }
             self = .index(index)
         default: return nil

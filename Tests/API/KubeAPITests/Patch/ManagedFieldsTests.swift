@@ -23,6 +23,13 @@ struct FieldSetTests {
         #expect(paths.contains("[3]"))
     }
 
+    @Test func anyTextIsAFieldName() throws {
+        for name in ["", "a.b/c", "é", "\u{301}", "\"", "f:"] {
+            let set = FieldSet([[name]])
+            #expect(try FieldSet(JSON.parse(set.json.text())) == set, "\(name)")
+        }
+    }
+
     @Test(arguments: [#"{"x:a":{}}"#, #"{"k:nojson":{}}"#, #"{"i:x":{}}"#, #"{"f:a":1}"#, "1", #"{"":{}}"#])
     func malformedSetsAreRefused(_ text: String) throws {
         #expect(try FieldSet(JSON.parse(text)) == nil)
