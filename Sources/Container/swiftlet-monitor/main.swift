@@ -1,1 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+
+import LinuxSystem
+import Monitor
+
+Processes.exit(ContainerMonitor.run(CommandLine.arguments))

@@ -152,3 +152,12 @@ package struct DescriptorPair: ~Copyable, Sendable {
     /// Keeps the second and closes the first.
     package consuming func takeSecond() -> FileDescriptor { second }
 }
+
+extension FileDescriptor {
+    /// One packet of at most `limit` bytes; empty at the end, EAGAIN where there is none.
+    package static func readPacket(from number: CInt, limit: Int) throws(SystemError) -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: limit)
+        let count = try systemCall("recv") { recv(number, &buffer, limit, 0) }
+        return Array(buffer.prefix(count))
+    }
+}
