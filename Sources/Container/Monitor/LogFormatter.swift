@@ -21,7 +21,7 @@ package struct LogFormatter: Sendable {
         var rest = bytes
         while !rest.isEmpty {
             let room = Self.maximumLineLength - line.count
-            let end = rest.prefix(room).firstIndex(of: UInt8(ascii: "\n"))
+            let end = rest.prefix(room + 1).firstIndex(of: UInt8(ascii: "\n"))
             if let end {
                 line += rest[..<end]
                 write(tag: "F", time: time, to: &log)
