@@ -129,12 +129,14 @@ struct Creation {
         _ spec: RuntimeSpec, _ process: RuntimeSpec.Process, _ record: inout ContainerRecord, cgroups: Cgroups?,
         pid: inout Int32?, startsItself: Bool, channel: inout CInt?
     ) throws(LauncherError) {
+        let namespaces = try NamespacePlan(spec.linux.namespaces)
+        let sources = try prepareSources(
+            spec, bundle: record.bundle, hasUserNamespace: namespaces.has(.user))
         let plan = InitPlan(
             mounts: MountContext(
-                spec: spec, bundle: record.bundle, rootfs: record.rootfs,
-                namespaces: try NamespacePlan(spec.linux.namespaces),
+                spec: spec, bundle: record.bundle, rootfs: record.rootfs, namespaces: namespaces,
                 cgroups: try hierarchies(cgroups),
-                group: record.cgroup, idMappedSources: try mapSources(spec, bundle: record.bundle)),
+                group: record.cgroup, preparedSources: sources),
             process: process, id: id,
             state: ContainerState(
                 ociVersion: spec.ociVersion, id: id, status: .created, pid: nil, bundle: record.bundle,
@@ -168,18 +170,28 @@ struct Creation {
         try attempting("creating the start socket") { try Sockets.listen(at: store.startSocket(of: id)).release() }
     }
 
-    private func mapSources(_ spec: RuntimeSpec, bundle: String) throws(LauncherError) -> [Int: CInt] {
+    /// Copies of mount sources that only the launcher can make: those whose ids are mapped, and all where the container
+    /// is in a user namespace, whose root may not be let through the directories above them.
+    private func prepareSources(
+        _ spec: RuntimeSpec, bundle: String, hasUserNamespace: Bool
+    ) throws(LauncherError) -> [Int: CInt] {
         var result: [Int: CInt] = [:]
         for (index, mount) in spec.mounts.enumerated() {
             let options = MountOptions(mount.options)
-            let isWanted = options.idMap != nil || !mount.uidMappings.isEmpty
-            guard isWanted, let given = mount.source else { continue }
+            guard options.isBind || mount.type == "bind", let given = mount.source else { continue }
             let source = given.hasPrefix("/") ? given : "\(bundle)/\(given)"
-            let copy = try UserMappings.mapSource(
-                source, recursive: options.idMap == .recursive,
-                uid: mount.uidMappings.isEmpty ? spec.linux.uidMappings : mount.uidMappings,
-                gid: mount.gidMappings.isEmpty ? spec.linux.gidMappings : mount.gidMappings)
-            result[index] = copy.release()
+            if options.idMap != nil || !mount.uidMappings.isEmpty {
+                let copy = try UserMappings.mapSource(
+                    source, recursive: options.idMap == .recursive,
+                    uid: mount.uidMappings.isEmpty ? spec.linux.uidMappings : mount.uidMappings,
+                    gid: mount.gidMappings.isEmpty ? spec.linux.gidMappings : mount.gidMappings)
+                result[index] = copy.release()
+            } else if hasUserNamespace, Processes.effectiveUserID == 0 {
+                let isRecursive = options.flags.contains(.recursive)
+                result[index] = try attempting("opening mount source \"\(source)\"") {
+                    try Mounting.cloneTree(source, recursive: isRecursive).release()
+                }
+            }
         }
         return result
     }

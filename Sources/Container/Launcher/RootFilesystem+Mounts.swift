@@ -79,18 +79,15 @@ extension RootFilesystem {
             throw SystemError("bind mount without a source", mount.destination, errno: Errno.EINVAL)
         }
         let source = given.hasPrefix("/") ? given : "\(context.bundle)/\(given)"
-        guard let status = try Files.status(source) else {
-            throw SystemError("bind mount of", source, errno: Errno.ENOENT)
-        }
         let copy: FileDescriptor
-        if let prepared = context.idMappedSources[index] {
+        if let prepared = context.preparedSources[index] {
             copy = try FileDescriptor.duplicate(prepared)
         } else {
             copy = try Mounting.cloneTree(source, recursive: options.flags.contains(.recursive))
         }
         try setBindAttributes(options, of: copy, source)
-        let target = try tree.open(
-            mount.destination, missing: status.kind == .directory ? .makeDirectory : .makeFile)
+        let isDirectory = try copy.status(source).kind == .directory
+        let target = try tree.open(mount.destination, missing: isDirectory ? .makeDirectory : .makeFile)
         try Mounting.attach(copy, to: target, mount.destination)
         try apply(options, to: copy, mount.destination)
     }

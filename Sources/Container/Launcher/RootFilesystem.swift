@@ -14,8 +14,8 @@ struct MountContext {
     let cgroups: Cgroups
     /// The container's cgroup; nil where it has none of its own.
     let group: String?
-    /// Id-mapped copies of mount sources by the mount's place in the configuration: open, detached mounts.
-    let idMappedSources: [Int: CInt]
+    /// Copies of mount sources that the launcher made, by the mount's place in the configuration: open, detached mounts.
+    let preparedSources: [Int: CInt]
 }
 
 /// Builds the container's file system, in its mount namespace and before its root is switched.
