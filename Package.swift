@@ -98,6 +98,9 @@ let package = Package(
                 logging, collections,
             ]),
         tests("System", "HTTPTransport", ["LinuxSystem", "PKI", nioCore, nioPosix, nioHTTP1, nioSSL, logging]),
+        .executableTarget(
+            name: "http-exercise", dependencies: ["HTTPTransport", "PKI", nioCore, nioPosix, nioHTTP1, logging],
+            path: "Tests/System/http-exercise", swiftSettings: strict),
 
         // MARK: Container — knows OCI, no Kubernetes
         library("Container", "OCISpec", ["JSON"]),

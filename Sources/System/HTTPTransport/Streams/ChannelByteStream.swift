@@ -16,6 +16,8 @@ final class ChannelByteStream: ChannelDuplexHandler, RemovableChannelHandler, Du
 
     private let channel: any Channel
     private let loop: any EventLoop
+    /// Whether the peer takes bytes: false for the body of an answer.
+    private let isTwoWay: Bool
     /// Called on the loop when the connection has gone.
     private var onGone: (() -> Void)?
 
@@ -29,8 +31,9 @@ final class ChannelByteStream: ChannelDuplexHandler, RemovableChannelHandler, Du
     private var writer: Waiter<Void>?
 
     /// To be called on the channel's event loop.
-    init(channel: any Channel, onGone: (() -> Void)? = nil) {
+    init(channel: any Channel, isTwoWay: Bool = true, onGone: (() -> Void)? = nil) {
         self.channel = channel
+        self.isTwoWay = isTwoWay
         self.loop = channel.eventLoop
         self.onGone = onGone
     }
@@ -95,7 +98,9 @@ final class ChannelByteStream: ChannelDuplexHandler, RemovableChannelHandler, Du
 
     private func send(_ bytes: ByteBuffer, _ waiter: Waiter<Void>) {
         guard waiter.isWaiting else { return }
-        guard let context, !isClosed else { return waiter.resume(throwing: HTTPTransportError.connectionClosed) }
+        guard let context, !isClosed, isTwoWay else {
+            return waiter.resume(throwing: HTTPTransportError.connectionClosed)
+        }
         precondition(writer?.isWaiting != true, "a byte stream has one writer at a time")
         context.writeAndFlush(wrapOutboundOut(bytes), promise: nil)
         if channel.isWritable { waiter.resume(returning: ()) } else { writer = waiter }
@@ -106,7 +111,7 @@ final class ChannelByteStream: ChannelDuplexHandler, RemovableChannelHandler, Du
     }
 
     /// Nothing more will come.
-    private func reachEnd() {
+    func reachEnd() {
         guard !isAtEnd else { return }
         isAtEnd = true
         reader?.resume(returning: nil)
