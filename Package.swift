@@ -133,8 +133,13 @@ let package = Package(
         tests("API", "KubeAPI", ["JSON"]),
         library(
             "API", "KubeClient",
-            ["KubeAPI", "JSON", "PKI", nioCore, nioHTTP1, nioSSL, nioPosix, httpClient, logging]),
-        tests("API", "KubeClient", ["KubeAPI", "JSON"]),
+            [
+                "KubeAPI", "JSON", "PKI", "LinuxSystem", "HTTPTransport", nioCore, nioHTTP1, nioSSL, nioPosix,
+                httpClient, logging,
+            ]),
+        tests(
+            "API", "KubeClient",
+            ["KubeAPI", "JSON", "PKI", "LinuxSystem", "HTTPTransport", nioCore, nioHTTP1, nioPosix, logging]),
         library("API", "ControllerRuntime", ["KubeAPI", "KubeClient", "JSON", logging, collections]),
         tests("API", "ControllerRuntime", ["KubeAPI", "KubeClient", "JSON", logging]),
 
