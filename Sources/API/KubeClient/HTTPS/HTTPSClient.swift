@@ -125,7 +125,7 @@ extension KubeList {
 
 extension DeleteOptions {
     /// The body of a DELETE (meta/v1 DeleteOptions).
-    package var json: JSON {
+    var json: JSON {
         var json: JSON = ["apiVersion": "v1", "kind": "DeleteOptions"]
         if let gracePeriodSeconds { json["gracePeriodSeconds"] = JSON(gracePeriodSeconds) }
         if let propagationPolicy { json["propagationPolicy"] = .string(propagationPolicy.rawValue) }
