@@ -77,6 +77,7 @@ struct StrategicMergePatchTests {
             #"{"spec":{"securityContext":{"runAsUser":1}}}"#, #"{"spec":{"securityContext":{"$patch":"delete"}}}"#,
             #"{"spec":{"securityContext":{}}}"#
         ),
+        (#"{"spec":{}}"#, #"{"spec":{"securityContext":{"$patch":"delete","fsGroup":1}}}"#, #"{"spec":{}}"#),
         // Directives in values that were not there before leave no trace.
         (
             #"{"spec":{}}"#,

@@ -247,6 +247,11 @@ struct TablePrinterTests {
             #"{"spec":{"volumeName":"v","storageClassName":"manual"},"status":{"phase":"Bound","capacity":{"storage":"1Gi"},"accessModes":["ReadWriteOnce"]}}"#,
             "x|Bound|v|1Gi|RWO|manual|<unset>|5m|<unset>"
         ),
+        (
+            "", "PersistentVolumeClaim",
+            #"{"metadata":{"deletionTimestamp":"2026-01-02T00:09:00Z"},"status":{"phase":"Bound"}}"#,
+            "x|Terminating|||||<unset>|5m|<unset>"
+        ),
         ("", "PersistentVolumeClaim", #"{"status":{"phase":"Pending"}}"#, "x|Pending|||||<unset>|5m|<unset>"),
         (
             "storage.k8s.io", "StorageClass",
