@@ -7,6 +7,15 @@ struct BehaviourTable: Sendable {
     private var special: [String: any ResourceBehaviour] = [:]
 
     init(settings: RegistrySettings, authorizer: Authorizer) {
+        special["namespaces"] = NamespaceBehaviour()
+        special["pods"] = PodBehaviour()
+        special["services"] = ServiceBehaviour(settings: settings)
+        special["secrets"] = SecretBehaviour()
+        special["configmaps"] = ImmutableDataBehaviour(traits: Self.traits("configmaps"))
+        special["persistentvolumes"] = PhaseBehaviour(traits: Self.traits("persistentvolumes"))
+        special["persistentvolumeclaims"] = PhaseBehaviour(traits: Self.traits("persistentvolumeclaims"))
+        special["priorityclasses.scheduling.k8s.io"] = PriorityClassBehaviour()
+        special["certificatesigningrequests.certificates.k8s.io"] = SigningRequestBehaviour()
         let accessControl = AccessControlBehaviour(authorizer: authorizer)
         for resource in ["roles", "rolebindings", "clusterroles", "clusterrolebindings"] {
             special["\(resource).rbac.authorization.k8s.io"] = accessControl

@@ -34,7 +34,10 @@ protocol ResourceBehaviour: Sendable {
     /// The seconds of grace of a deletion, nil for kinds that are deleted at once.
     func gracePeriod(_ object: KubeObject, _ options: DeleteOptions) -> Int?
 
-    /// Finalizers that every new object of this resource gets in its own place (a namespace's `spec.finalizers`).
+    /// Notes on an object that its deletion has begun.
+    func mark(_ object: inout KubeObject)
+
+    /// Whether something besides finalizers keeps an object that is being deleted (a namespace's `spec.finalizers`).
     func blocksRemoval(_ object: KubeObject) -> Bool
 }
 
@@ -46,6 +49,7 @@ extension ResourceBehaviour {
     func abandoned(_ change: Change, _ object: KubeObject) async {}
     func admitDeletion(_ change: Change, _ object: KubeObject, _ options: inout DeleteOptions) async throws {}
     func gracePeriod(_ object: KubeObject, _ options: DeleteOptions) -> Int? { nil }
+    func mark(_ object: inout KubeObject) {}
     func blocksRemoval(_ object: KubeObject) -> Bool { false }
 }
 

@@ -10,6 +10,11 @@ enum FieldOwnership {
         _ object: inout KubeObject, live: KubeObject?, _ served: ServedResource, subresource: String,
         _ options: WriteOptions, _ context: RequestContext, now: Int64
     ) {
+        ManagedFields.update(
+            old: live?.json, new: &object.json, type: Schema.type(for: served.storedKind),
+            apiVersion: served.storedKind.groupVersion.description,
+            manager: ManagedFields.manager(fieldManager: options.fieldManager, userAgent: context.defaultManager),
+            subresource: subresource, time: KubeTime(seconds: Int(now)).text)
     }
 
     /// Merges an applied configuration into the live object.
@@ -17,8 +22,10 @@ enum FieldOwnership {
         _ configuration: KubeObject, to live: KubeObject?, _ served: ServedResource, subresource: String,
         _ options: WriteOptions, now: Int64
     ) throws(StatusError) -> KubeObject {
-        throw StatusError(
-            code: 415, reason: StatusError.Reason.unsupportedMediaType, message: "apply patches are not served yet")
+        let apply = ServerSideApply(
+            type: Schema.type(for: served.storedKind), kind: served.storedKind, manager: options.fieldManager,
+            force: options.force, subresource: subresource, time: KubeTime(seconds: Int(now)).text)
+        return KubeObject(try apply.apply(configuration.json, to: live?.json))
     }
 
     /// Whether a write changed nothing, not counting the times in `managedFields`.

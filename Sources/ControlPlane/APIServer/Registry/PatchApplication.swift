@@ -15,9 +15,7 @@ enum PatchApplication {
             try requireObject(patch)
             return MergePatch.apply(patch, to: document)
         case .strategic:
-            throw StatusError(
-                code: 415, reason: StatusError.Reason.unsupportedMediaType,
-                message: "strategic merge patches are not served yet")
+            return try StrategicMergePatch.apply(patch, to: document, type: schema)
         case .apply: throw .internalError("server-side apply is not a plain patch")
         }
     }

@@ -13,7 +13,7 @@ extension Registry {
     /// - Throws: `AlreadyExists`, `Invalid`, `Forbidden` by admission, `NotFound` for a missing namespace.
     func create(
         _ served: ServedResource, namespace: String, object submitted: KubeObject, options: WriteOptions,
-        context: RequestContext
+        context: RequestContext, recording: UpdateRequest.Recording = .update
     ) async throws -> Written {
         var template = served.servesStoredBytes ? submitted : ObjectConversion.convert(submitted, to: served.storedKind)
         try prepareIdentity(&template, served, namespace: namespace)
@@ -24,7 +24,7 @@ extension Registry {
                 object.name = ObjectNames.generate(from: object.metadata["generateName"]?.string ?? "")
             }
             do {
-                return try await createOnce(served, namespace, object, options, context)
+                return try await createOnce(served, namespace, object, options, context, recording)
             } catch let error as StatusError {
                 guard error.isAlreadyExists, isGenerated, attempt < Self.generatedNameAttempts else { throw error }
             }
@@ -34,7 +34,7 @@ extension Registry {
 
     private func createOnce(
         _ served: ServedResource, _ namespace: String, _ submitted: KubeObject, _ options: WriteOptions,
-        _ context: RequestContext
+        _ context: RequestContext, _ recording: UpdateRequest.Recording
     ) async throws -> Written {
         let change = Change(
             operation: .create, served: served, subresource: "", old: nil, user: context.user,
@@ -48,7 +48,9 @@ extension Registry {
         var object = submitted
         try SchemaRules.applyDefaults(&object, served)
         try await served.behaviour.admit(change, &object)
-        FieldOwnership.recordWrite(&object, live: nil, served, subresource: "", options, context, now: clock.now)
+        if case .update = recording {
+            FieldOwnership.recordWrite(&object, live: nil, served, subresource: "", options, context, now: clock.now)
+        }
         prepareMetadata(&object, served)
         do {
             try await served.behaviour.prepare(change, &object)

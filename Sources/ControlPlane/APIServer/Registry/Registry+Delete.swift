@@ -77,6 +77,7 @@ extension Registry {
         marked.json["metadata", "deletionTimestamp"] = .string(KubeTime(seconds: Int(clock.now + Int64(seconds))).text)
         marked.json["metadata", "deletionGracePeriodSeconds"] = JSON(seconds)
         if object.generation > 0 { marked.json["metadata", "generation"] = JSON(object.generation + 1) }
+        served.behaviour.mark(&marked)
         return .mark(marked)
     }
 

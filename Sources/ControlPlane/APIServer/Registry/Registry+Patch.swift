@@ -62,11 +62,17 @@ extension Registry {
     private func applied(
         _ request: PatchRequest, to current: KubeObject?, _ context: RequestContext
     ) throws(StatusError) -> KubeObject {
-        let configuration = try SchemaRules.check(
-            KubeObject(request.patch), request.served, fieldValidation: request.options.fieldValidation,
-            duplicates: [], context.warnings)
-        return try FieldOwnership.apply(
-            configuration, to: current, request.served, subresource: request.subresource, request.options,
-            now: clock.now)
+        let served = request.served
+        // What is applied is taken as it stands: defaults must not come to belong to the manager.
+        _ = try SchemaRules.check(
+            KubeObject(request.patch), served, fieldValidation: request.options.fieldValidation, duplicates: [],
+            context.warnings)
+        let configuration = KubeObject(request.patch)
+        let result = try FieldOwnership.apply(
+            served.servesStoredBytes
+                ? configuration : ObjectConversion.convert(configuration, to: served.storedKind),
+            to: current, served, subresource: request.subresource, request.options, now: clock.now)
+        return KubeObject(
+            try ObjectRules.check(result.json, kind: served.storedKind, strictness: .ignore).json)
     }
 }

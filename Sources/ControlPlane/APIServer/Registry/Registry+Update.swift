@@ -22,7 +22,7 @@ extension Registry {
         /// Makes the new object from the current one, nil when there is none. Called again after a lost race.
         var transform: @Sendable (_ current: KubeObject?) async throws -> KubeObject
 
-        enum Recording: Sendable {
+        enum Recording: Sendable, Hashable {
             /// The fields that changed now belong to the manager.
             case update
             /// The transformation has brought `managedFields` itself (server-side apply).
@@ -69,7 +69,8 @@ extension Registry {
                     + "AdditionalErrorMsg: Precondition failed: UID in precondition: , UID in object meta: ")
         }
         return try await create(
-            request.served, namespace: request.namespace, object: object, options: request.options, context: context)
+            request.served, namespace: request.namespace, object: object, options: request.options, context: context,
+            recording: request.recording)
     }
 
     private func attempt(

@@ -22,11 +22,13 @@ struct RequestBody: Sendable {
         case "", "application/json", "text/plain", "application/x-www-form-urlencoded", "*/*":
             try self.init(json: request.body)
         case "application/yaml", "text/yaml", "application/x-yaml": try self.init(yaml: request.body)
+        case ProtobufObject.mediaType:
+            self.init(parsed: try ProtobufObject.decode(Array(request.body.readableBytesView)))
         default:
             throw StatusError(
                 code: 415, reason: StatusError.Reason.unsupportedMediaType,
                 message: "the body of the request was in an unknown format - accepted media types include: "
-                    + "application/json, application/yaml")
+                    + "application/json, application/yaml, application/vnd.kubernetes.protobuf")
         }
     }
 

@@ -55,7 +55,10 @@ package final class APIServer: Sendable {
             reading: configuration.maximumReading, mutating: configuration.maximumMutating)
         let metrics = RequestMetrics()
         let paths = PathHandlers(
-            registry: registry, health: health, discovery: DiscoveryPaths(table: registry.catalogue.table),
+            registry: registry, health: health,
+            discovery: DiscoveryPaths(
+                table: registry.catalogue.table, version: configuration.version.gitVersion,
+                serverAddress: "\(configuration.advertised.host):\(configuration.advertised.port)"),
             tokens: tokens, metrics: metrics, limits: limits, version: configuration.version,
             externalURL: "https://\(configuration.advertised.host):\(configuration.advertised.port)")
         let handler = APIHandler(
