@@ -45,7 +45,7 @@ extension StrategicMergePatch {
         }
     }
 
-    /// Carries out the elements with a `$patch` directive; returns what is left of the original, and the other elements.
+    /// Carries out the elements with a `$patch` directive; returns what the original keeps, and the other elements.
     private static func applyListDirectives(
         _ patch: [JSON], to original: [JSON], mergeKey: String
     ) throws(StatusError) -> (remaining: [JSON], items: [JSON]) {
