@@ -76,3 +76,43 @@ package enum ObjectRules {
         Defaults.rule(for: kind)?(&json)
     }
 }
+
+// MARK: - Validation
+
+extension ObjectRules {
+    /// What is wrong with an object that is to be created, which is checked, defaulted and named.
+    package static func validateCreate(
+        _ json: JSON, kind: GroupVersionKind, table: ResourceTable = .builtIn
+    ) -> [FieldError] {
+        var validator = Validator()
+        validator.metadata(json, kind, isNamespaced: table[kind]?.isNamespaced ?? true)
+        validator.contents(json, kind)
+        if let type = Schema.type(for: kind) { validator.schema(json, type) }
+        return validator.errors
+    }
+
+    /// What is wrong with an update of an object. Both are checked and defaulted.
+    ///
+    /// - Parameter subresource: `status`, `ephemeralcontainers`, ...; nil for the object itself.
+    package static func validateUpdate(
+        new: JSON, old: JSON, kind: GroupVersionKind, subresource: String? = nil
+    ) -> [FieldError] {
+        var validator = Validator()
+        validator.metadataUpdate(new, old)
+        switch subresource {
+        case nil:
+            validator.contents(new, kind)
+            validator.changes(new, old, kind)
+            if let type = Schema.type(for: kind) { validator.schema(new, type) }
+        case "scale"?: validator.contents(new, kind)
+        case "ephemeralcontainers"?: validator.ephemeralContainersUpdate(new, old)
+        default: break
+        }
+        return validator.errors
+    }
+
+    /// ``validateCreate(_:kind:table:)`` as an answer: throws 422 when anything is wrong.
+    package static func requireValid(_ errors: [FieldError], kind: GroupVersionKind, name: String) throws(StatusError) {
+        if !errors.isEmpty { throw .invalid(kind, name: name, errors) }
+    }
+}
