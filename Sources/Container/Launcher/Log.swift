@@ -3,7 +3,7 @@
 import JSON
 import LinuxSystem
 
-/// The launcher's messages: to standard error, and to the log file that the caller named.
+/// The launcher's messages: to the log file that the caller named, and failures (without a file, all) to standard error.
 ///
 /// The formats are those that podman and containerd parse: runc's text (logrus) and its JSON form with `level`, `msg`
 /// and `time`.
@@ -35,7 +35,8 @@ package final class Log {
     /// Writes a message; debug messages only if asked for.
     package func write(_ level: Level, _ message: String) {
         if level == .debug, !isDebug { return }
-        if level != .debug || file == nil {
+        // Standard error is the container's own too, so what is no failure goes there only for want of a log.
+        if level == .error || file == nil {
             StandardError.write(
                 Array("swiftlet-launcher: \(level == .error ? "" : "\(level.rawValue): ")\(message)\n".utf8))
         }
