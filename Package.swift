@@ -156,11 +156,15 @@ let package = Package(
             "Node", "Kubelet",
             [
                 "PodRuntime", "ContainerImages", "LinuxSystem", "KubeAPI", "KubeClient", "ControllerRuntime", "JSON",
-                "HTTPTransport", "PKI", "CZlib", nioCore, nioPosix, nioHTTP1, nioSSL, logging, collections, httpClient,
+                "HTTPTransport", "PKI", "CZlib", nioCore, nioPosix, nioHTTP1, nioHTTP2, nioSSL, logging, collections,
+                httpClient,
             ]),
         tests(
             "Node", "Kubelet",
-            ["KubeAPI", "KubeClient", "JSON", "PodRuntime", "HTTPTransport", "LinuxSystem", nioCore, nioHTTP1, logging]),
+            [
+                "KubeAPI", "KubeClient", "JSON", "PodRuntime", "ContainerImages", "SandboxNetwork", "HTTPTransport",
+                "LinuxSystem", nioCore, nioPosix, nioHTTP1, logging,
+            ]),
 
         // MARK: ControlPlane
         library("ControlPlane", "Storage", [collections]),

@@ -282,7 +282,8 @@ extension ContainerInstance {
     /// The newest instance by a `containerStatuses` entry, ended; nil if none had been started.
     init?(reported: JSON, _ now: Moment) {
         let state = reported["state"] ?? .null
-        let ended = state["terminated"] ?? (state["waiting"] == nil ? nil : reported["lastState"]?["terminated"])
+        var ended = state["terminated"]
+        if ended == nil, state["waiting"] != nil { ended = reported["lastState"]?["terminated"] }
         guard ended != nil || state["running"] != nil else { return nil }
         let id = (reported["containerID"]?.string ?? "").split(separator: "/").last.map(String.init) ?? ""
         let started = ended?["startedAt"]?.string ?? state["running"]?["startedAt"]?.string ?? ""

@@ -6,4 +6,5 @@
 #include "Namespaces.h"
 #include "NetlinkSocket.h"
 #include "Spawn.h"
+#include "NamespaceSocket.h"
 #endif

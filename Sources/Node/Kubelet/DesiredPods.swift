@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+import KubeAPI
+import LinuxSystem
+import Logging
+import Synchronization
+
+/// The last known desired state of the node's pods on disk, so that they come back after a power cut although the API
+/// server may be away. A pod is written only when something that matters for running it has changed.
+final class DesiredPods: Sendable {
+    private let directory: String
+    private let logger: Logger
+    /// What is on disk, by pod.
+    private let written = Mutex<[String: JSON]>([:])
+
+    init(directory: String, logger: Logger) {
+        self.directory = directory
+        self.logger = logger
+    }
+
+    private func file(_ uid: String) -> String { "\(directory)/\(uid)/pod.json" }
+
+    /// Writes a pod if it differs from what is on disk.
+    func save(_ pod: Pod) {
+        let essence = Self.essence(of: pod)
+        guard written.withLock({ $0[pod.uid] }) != essence else { return }
+        do {
+            try Files.makeDirectories("\(directory)/\(pod.uid)")
+            // Not waited for: what a power cut takes away the API server still has.
+            try Files.replace(
+                file(pod.uid), with: essence.serialized(), permissions: 0o600, durable: false)
+            written.withLock { $0[pod.uid] = essence }
+        } catch {
+            logger.warning(
+                "A pod's desired state could not be kept on disk",
+                metadata: ["pod": "\(pod.key)", "error": "\(error)"])
+        }
+    }
+
+    /// What a pod is without what changes all the time: its status is kept only as far as restarts are concerned.
+    private static func essence(of pod: Pod) -> JSON {
+        var json = pod.object.json
+        json["metadata", "resourceVersion"] = nil
+        json["metadata", "managedFields"] = nil
+        var status: JSON = ["phase": .string(pod.phase == "Running" ? "Running" : pod.phase)]
+        for key in ["startTime", "reason", "message"] { status[key] = pod.status[key] }
+        if ["Succeeded", "Failed"].contains(pod.phase) {
+            for key in ["containerStatuses", "initContainerStatuses"] { status[key] = pod.status[key] }
+        }
+        json["status"] = status
+        return json
+    }
+
+    /// All pods on disk; what cannot be read is left out.
+    func load() -> [KubeObject] {
+        var pods: [KubeObject] = []
+        for uid in uids() {
+            // A file that a power cut cut short is no pod; the API server tells it again.
+            guard let bytes = try? Files.read(file(uid)), let json = try? JSON.parse(bytes) else { continue }
+            let object = KubeObject(json)
+            guard object.uid == uid else { continue }
+            written.withLock { $0[uid] = json }
+            pods.append(object)
+        }
+        return pods
+    }
+
+    /// The pods that have a directory.
+    func uids() -> Set<String> {
+        // Without the directory there are none yet.
+        Set((try? Files.names(in: directory)) ?? [])
+    }
+
+    func remove(uid: String) {
+        written.withLock { _ = $0.removeValue(forKey: uid) }
+        // Removed with the pod's directory; this only catches what was written after that.
+        try? Files.removeTree("\(directory)/\(uid)")
+    }
+}

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+import KubeAPI
+import KubeClient
+import Logging
+import Synchronization
+
+/// Keeps the Node object and its lease: registers the node, writes the status when it changes or has not been written
+/// for five minutes, renews the lease every ten seconds (upstream: pkg/kubelet/nodestatus, component-helpers lease).
+final class NodeReporter: Sendable {
+    private static let leaseInterval = Duration.seconds(10)
+    private static let leaseSeconds = 40
+    private static let statusInterval = Duration.seconds(10)
+    /// Seconds after which an unchanged status is written again.
+    private static let heartbeatInterval: Int64 = 300
+    private static let longestRetry = Duration.seconds(7)
+    private static let leases = "kube-node-lease"
+
+    private struct State {
+        var lastStatus: JSON = .null
+        var lastWrite: Int64 = 0
+        var node: KubeObject?
+    }
+
+    private let client: any ResourceClient
+    private let writer: @Sendable () -> NodeStatusWriter
+    private let health: @Sendable () async -> NodeStatusWriter.Health
+    private let images: @Sendable () async -> JSON
+    private let taints: [JSON]
+    private let extraLabels: [String: String]
+    private let clock: Clock
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let wakeUp = BoundedChannel<Void>(limit: 1)
+
+    init(
+        client: any ResourceClient, writer: @escaping @Sendable () -> NodeStatusWriter,
+        health: @escaping @Sendable () async -> NodeStatusWriter.Health,
+        images: @escaping @Sendable () async -> JSON, taints: [JSON], extraLabels: [String: String], clock: Clock,
+        logger: Logger
+    ) {
+        self.client = client
+        self.writer = writer
+        self.health = health
+        self.images = images
+        self.taints = taints
+        self.extraLabels = extraLabels
+        self.clock = clock
+        self.logger = logger
+    }
+
+    /// The Node object as last seen; nil before the registration.
+    var node: KubeObject? { state.withLock { $0.node } }
+
+    /// Registers the node, waiting for the API as long as it takes.
+    func register() async throws {
+        var wait = Duration.milliseconds(50)
+        while true {
+            do {
+                try await registerOnce()
+                return
+            } catch is CancellationError {
+                throw CancellationError()
+            } catch {
+                logger.warning("The node could not be registered and will be again", metadata: ["error": "\(error)"])
+            }
+            try await Task.sleep(for: wait)
+            wait = min(wait * 2, Self.longestRetry)
+        }
+    }
+
+    private func registerOnce() async throws {
+        let now = clock.now().wallSeconds
+        let writer = writer()
+        let fresh = writer.node(
+            health: await health(), images: await images(), taints: taints, extraLabels: extraLabels, now: now)
+        do {
+            let created = try await client.create(.nodes, object: fresh)
+            // A server may drop the status of what is created: then it is written like any change.
+            if !NodeStatusWriter.isChanged(created.status, fresh.status) {
+                state.withLock { $0 = State(lastStatus: created.status, lastWrite: now, node: created) }
+                return
+            }
+            state.withLock { $0.node = created }
+        } catch let error as StatusError where error.isAlreadyExists {
+            try await adopt(fresh)
+        }
+        try await writeStatus()
+    }
+
+    /// Brings the labels of a Node that exists up to date; what others put there stays.
+    private func adopt(_ fresh: KubeObject) async throws {
+        var node = try await client.get(.nodes, namespace: nil, name: fresh.name)
+        let wanted = fresh.labels.filter { node.labels[$0.key] != $0.value }
+        if !wanted.isEmpty {
+            node = try await client.patch(
+                .nodes, namespace: nil, name: fresh.name, subresource: nil, type: .strategic,
+                patch: ["metadata": ["labels": JSON(wanted)]], options: WriteOptions())
+        }
+        let known = node
+        state.withLock { $0 = State(lastStatus: known.status, lastWrite: 0, node: known) }
+    }
+
+    /// Writes the status if it changed or is old.
+    private func writeStatus() async throws {
+        let now = clock.now().wallSeconds
+        let (last, lastWrite) = state.withLock { ($0.lastStatus, $0.lastWrite) }
+        let status = writer().status(
+            health: await health(), images: await images(), previous: last["conditions"] ?? .null, now: now)
+        guard NodeStatusWriter.isChanged(last, status) || now - lastWrite >= Self.heartbeatInterval else { return }
+        var body = status
+        if last["addresses"] != status["addresses"] {
+            // The list merges by type, which is not unique: replace it as a whole.
+            body["addresses"] = .array([["$patch": "replace"]] + (status["addresses"]?.elements ?? []))
+        } else {
+            body["addresses"] = nil
+        }
+        let written = try await client.patch(
+            .nodes, namespace: nil, name: writer().nodeName, subresource: "status", type: .strategic,
+            patch: ["status": body], options: WriteOptions())
+        state.withLock { $0 = State(lastStatus: status, lastWrite: now, node: written) }
+    }
+
+    /// Looks at the status now rather than at the next interval.
+    func refresh() async { await wakeUp.send(()) }
+
+    /// Writes the status while the task runs.
+    func runStatus() async throws {
+        while !Task.isCancelled {
+            try await Task.sleep(for: Self.statusInterval)
+            do {
+                try await writeStatus()
+            } catch let error as StatusError where error.isNotFound {
+                // Somebody deleted the Node: it comes back, as with upstream's kubelet after a restart.
+                try await register()
+            } catch {
+                if error is CancellationError { throw error }
+                logger.warning("The node's status could not be written", metadata: ["error": "\(error)"])
+            }
+        }
+    }
+
+    /// Renews the lease while the task runs.
+    func runLease() async throws {
+        var lease: KubeObject?
+        while !Task.isCancelled {
+            do {
+                lease = try await renew(lease)
+            } catch {
+                if error is CancellationError { throw error }
+                lease = nil
+                logger.warning("The node's lease could not be renewed", metadata: ["error": "\(error)"])
+            }
+            try await Task.sleep(for: Self.leaseInterval)
+        }
+    }
+
+    private func renew(_ known: KubeObject?) async throws -> KubeObject {
+        let time = JSON.string(WallClock.text(microseconds: clock.now().wallSeconds * 1_000_000))
+        let name = writer().nodeName
+        if var lease = known {
+            lease.spec["renewTime"] = time
+            do { return try await client.update(.leases, object: lease) } catch let error as StatusError {
+                // Changed or deleted by somebody else: take what is there.
+                guard error.isConflict || error.isNotFound else { throw error }
+            }
+        }
+        do {
+            var lease = try await client.get(.leases, namespace: Self.leases, name: name)
+            lease.spec["renewTime"] = time
+            lease.spec["holderIdentity"] = .string(name)
+            return try await client.update(.leases, object: lease)
+        } catch let error as StatusError where error.isNotFound {
+            return try await client.create(.leases, object: newLease(name, time))
+        }
+    }
+
+    private func newLease(_ name: String, _ time: JSON) -> KubeObject {
+        var lease = KubeObject(.init("coordination.k8s.io", "v1", "Lease"), namespace: Self.leases, name: name)
+        lease.spec = [
+            "holderIdentity": .string(name), "leaseDurationSeconds": JSON(Self.leaseSeconds), "renewTime": time,
+        ]
+        if let node {
+            lease.metadata["ownerReferences"] = [
+                ["apiVersion": "v1", "kind": "Node", "name": .string(name), "uid": .string(node.uid)]
+            ]
+        }
+        return lease
+    }
+}

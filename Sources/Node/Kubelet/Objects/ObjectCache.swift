@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ControllerRuntime
+import JSON
+import KubeAPI
+import KubeClient
+import Logging
+import Synchronization
+
+/// An object that a pod refers to.
+struct ObjectReference: Hashable, Sendable {
+    let resource: GroupVersionResource
+    let key: ObjectKey
+}
+
+/// Live copies of the ConfigMaps and Secrets that this node's pods refer to: one watch each, while a pod needs it
+/// (upstream: watchBasedManager). The node asks for nothing else, and may be allowed nothing else.
+final class ObjectCache: Sendable {
+    private struct Entry {
+        let informer: Informer
+        let cancellation: Cancellation
+        var users: Set<String>
+    }
+
+    private let client: any ResourceClient
+    private let nursery: Nursery
+    private let logger: Logger
+    /// Told which pods use an object that has changed.
+    private let onChange: @Sendable (Set<String>) -> Void
+    private let entries = Mutex<[ObjectReference: Entry]>([:])
+
+    init(
+        client: any ResourceClient, nursery: Nursery, logger: Logger,
+        onChange: @escaping @Sendable (Set<String>) -> Void
+    ) {
+        self.client = client
+        self.nursery = nursery
+        self.logger = logger
+        self.onChange = onChange
+    }
+
+    /// Makes these the objects that a pod uses; others that only it used are let go of.
+    func setReferences(_ references: Set<ObjectReference>, of uid: String) {
+        let released = entries.withLock { entries -> [Cancellation] in
+            for reference in references {
+                if entries[reference] == nil { entries[reference] = makeEntry(reference) }
+                entries[reference]?.users.insert(uid)
+            }
+            var released: [Cancellation] = []
+            for (reference, entry) in entries where !references.contains(reference) && entry.users.contains(uid) {
+                entries[reference]?.users.remove(uid)
+                if entry.users.count == 1 {
+                    entries[reference] = nil
+                    released.append(entry.cancellation)
+                }
+            }
+            return released
+        }
+        for cancellation in released { cancellation.cancel() }
+    }
+
+    /// The object as the API has it now; nil if there is none.
+    func get(_ reference: ObjectReference) async throws -> KubeObject? {
+        let informer = entries.withLock { $0[reference]?.informer }
+        if let informer, informer.isSynced, let object = informer.get(reference.key) { return object }
+        do {
+            return try await client.get(
+                reference.resource, namespace: reference.key.namespace, name: reference.key.name)
+        } catch let error as StatusError where error.isNotFound {
+            return nil
+        }
+    }
+
+    private func makeEntry(_ reference: ObjectReference) -> Entry {
+        var options = ListOptions(fieldSelector: "metadata.name=\(reference.key.name)")
+        options.resourceVersion = "0"
+        let informer = Informer(
+            reference.resource, client: client, namespace: reference.key.namespace, options: options, logger: logger)
+        informer.addHandler { [weak self] event in
+            // The first list only tells what the pod is going to read by itself.
+            if case .added = event, !informer.isSynced { return }
+            self?.changed(reference)
+        }
+        let cancellation = nursery.startCancellable {
+            // It ends only by cancellation; what fails inside is logged and tried again there.
+            try? await informer.run()
+        }
+        return Entry(informer: informer, cancellation: cancellation, users: [])
+    }
+
+    private func changed(_ reference: ObjectReference) {
+        let users = entries.withLock { $0[reference]?.users ?? [] }
+        if !users.isEmpty { onChange(users) }
+    }
+}

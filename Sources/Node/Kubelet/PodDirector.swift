@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ControllerRuntime
+import JSON
+import KubeAPI
+import LinuxSystem
+import Logging
+import PodRuntime
+import Synchronization
+
+/// Keeps one worker per pod of this node: begins them, feeds them what the API says, and forgets them at their end.
+final class PodDirector: Sendable {
+    private struct State {
+        var workers: [String: PodWorker] = [:]
+        /// The pod that holds a key now; a pod of the same name may still be ending.
+        var uids: [ObjectKey: String] = [:]
+        /// What an earlier run left of pods that have no worker yet.
+        var found: [String: FoundPod] = [:]
+    }
+
+    private let context: KubeletContext
+    private let store: DesiredPods
+    private let state = Mutex(State())
+
+    init(context: KubeletContext, store: DesiredPods) {
+        self.context = context
+        self.store = store
+    }
+
+    /// What an earlier run of the agent left, by pod.
+    func setFound(_ found: [String: FoundPod]) { state.withLock { $0.found = found } }
+
+    func worker(uid: String) -> PodWorker? { state.withLock { $0.workers[uid] } }
+
+    func worker(_ key: ObjectKey) -> PodWorker? {
+        state.withLock { state in state.uids[key].flatMap { state.workers[$0] } }
+    }
+
+    var workers: [PodWorker] { state.withLock { Array($0.workers.values) } }
+
+    /// Takes in a pod's newest state from the API or from disk.
+    func update(_ object: KubeObject) {
+        let pod = Pod(object)
+        store.save(pod)
+        if let worker = worker(uid: pod.uid) {
+            worker.mailbox.post(.podUpdated(pod))
+            return
+        }
+        begin(pod)
+    }
+
+    private func begin(_ pod: Pod) {
+        let refusal = refusal(of: pod)
+        let worker = PodWorker(pod: pod, context: context)
+        let found = state.withLock { state in
+            state.workers[pod.uid] = worker
+            state.uids[pod.key] = pod.uid
+            return state.found.removeValue(forKey: pod.uid)
+        }
+        context.nursery.start { [weak self] in
+            await worker.run(found: found, refusal: found == nil ? refusal : nil)
+            self?.ended(worker, pod)
+        }
+    }
+
+    private func ended(_ worker: PodWorker, _ pod: Pod) {
+        if Task.isCancelled { return }
+        state.withLock { state in
+            state.workers[pod.uid] = nil
+            if state.uids[pod.key] == pod.uid { state.uids[pod.key] = nil }
+        }
+        store.remove(uid: pod.uid)
+    }
+
+    /// Takes in that a pod is gone from the API: whatever is left of it ends at once.
+    func removed(_ object: KubeObject) {
+        guard let worker = worker(uid: object.uid) else { return }
+        var object = object
+        if object.deletionTimestamp == nil {
+            object.metadata["deletionTimestamp"] = .string(WallClock.text(context.clock.now().wallSeconds))
+        }
+        // It was deleted by force: containers still get their signal, and a short time.
+        object.metadata["deletionGracePeriodSeconds"] = 1
+        worker.mailbox.post(.podUpdated(Pod(object)))
+    }
+
+    /// Has the volumes of these pods brought up to date.
+    func refreshVolumes(of uids: Set<String>) {
+        for uid in uids {
+            guard let worker = worker(uid: uid) else { continue }
+            context.nursery.start { await worker.refreshVolumes() }
+        }
+    }
+
+    /// Removes what no pod of the API owns any more; call once the API's pods are known.
+    func removeOrphans() async {
+        let orphans = state.withLock { state in
+            defer { state.found = [:] }
+            return Set(state.found.keys)
+        }
+        for uid in orphans { await remove(orphan: uid) }
+        for uid in store.uids().subtracting(state.withLock { Set($0.workers.keys) }) where !orphans.contains(uid) {
+            await remove(orphan: uid)
+        }
+    }
+
+    private func remove(orphan uid: String) async {
+        context.logger.info("Removing a pod that the API no longer knows", metadata: ["uid": "\(uid)"])
+        let records = context.runtime.records(of: uid)
+        let identity =
+            records.first?.pod ?? context.runtime.sandbox(of: uid)?.pod
+            ?? PodIdentity(uid: uid, name: "", namespace: "")
+        for record in records where record.exit == nil { await context.runtime.stopContainer(record.id, grace: 2) }
+        do {
+            try await context.runtime.removeSandbox(identity)
+            await context.runtime.removePod(identity)
+            var object = KubeObject(.init("", "v1", "Pod"), namespace: identity.namespace, name: identity.name)
+            object.metadata["uid"] = .string(uid)
+            try await context.volumes(of: Pod(object), podAddresses: []).tearDown()
+            for path in [context.configuration.podDirectory(uid), context.configuration.volatilePodDirectory(uid)] {
+                try Files.removeTree(path)
+            }
+        } catch {
+            context.logger.warning(
+                "An orphaned pod could not be removed", metadata: ["uid": "\(uid)", "error": "\(error)"])
+        }
+    }
+
+    // MARK: Admission
+
+    /// Why the node does not take a pod; nil if it does (upstream: lifecycle.PredicateAdmitHandler and sysctl).
+    private func refusal(of pod: Pod) -> PodRefusal? {
+        if ["Succeeded", "Failed"].contains(pod.phase) || pod.object.isBeingDeleted { return nil }
+        let others = workers.map(\.pod).filter {
+            $0.uid != pod.uid && !["Succeeded", "Failed"].contains($0.phase)
+        }
+        return NodeAdmission(configuration: context.configuration, machine: context.machine)
+            .refusal(of: pod, others: others)
+    }
+}

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+
+/// Checks of the node itself before it runs a pod, beside those of the scheduler; no I/O.
+struct NodeAdmission {
+    let configuration: KubeletConfiguration
+    let machine: MachineFacts
+
+    /// Sysctls that concern only the pod (upstream: sysctl.SafeSysctlAllowlist).
+    private static let safeSysctls: Set<String> = [
+        "kernel.shm_rmid_forced", "net.ipv4.ip_local_port_range", "net.ipv4.tcp_syncookies",
+        "net.ipv4.ping_group_range", "net.ipv4.ip_unprivileged_port_start", "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.tcp_keepalive_time", "net.ipv4.tcp_fin_timeout", "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes", "net.ipv4.tcp_rmem", "net.ipv4.tcp_wmem",
+    ]
+
+    func refusal(of pod: Pod, others: [Pod]) -> PodRefusal? {
+        forbiddenSysctl(pod) ?? missingResource(pod, others) ?? takenPort(pod, others)
+    }
+
+    private func forbiddenSysctl(_ pod: Pod) -> PodRefusal? {
+        for sysctl in pod.securityContext["sysctls"]?.elements ?? [] {
+            let name = (sysctl["name"]?.string ?? "").replacing("/", with: ".")
+            let isAllowed =
+                Self.safeSysctls.contains(name)
+                || configuration.allowedUnsafeSysctls.contains { pattern in
+                    pattern.hasSuffix("*") ? name.hasPrefix(pattern.dropLast()) : name == pattern
+                }
+            if !isAllowed {
+                return PodRefusal(
+                    reason: "SysctlForbidden",
+                    message: "Pod was rejected: forbidden sysctl: \"\(name)\" not allowlisted")
+            }
+        }
+        return nil
+    }
+
+    private func missingResource(_ pod: Pod, _ others: [Pod]) -> PodRefusal? {
+        if others.count + 1 > configuration.maxPods {
+            return outOf("pods", requested: 1, used: Int64(others.count), capacity: Int64(configuration.maxPods))
+        }
+        let limits: [(String, Int64)] = [
+            ("cpu", Int64(machine.cpus) * 1000 - configuration.reservedMilliCPU),
+            ("memory", machine.memory - configuration.reservedMemory),
+        ]
+        for (name, capacity) in limits {
+            let requested = pod.request(name)
+            let used = others.reduce(Int64(0)) { $0 + $1.request(name) }
+            if requested > 0, used + requested > capacity {
+                return outOf(name, requested: requested, used: used, capacity: capacity)
+            }
+        }
+        return nil
+    }
+
+    private func outOf(_ name: String, requested: Int64, used: Int64, capacity: Int64) -> PodRefusal {
+        PodRefusal(
+            reason: "OutOf\(name)",
+            message: "Pod was rejected: Node didn't have enough resource: \(name), requested: \(requested), "
+                + "used: \(used), capacity: \(capacity)")
+    }
+
+    private func takenPort(_ pod: Pod, _ others: [Pod]) -> PodRefusal? {
+        let mine = pod.claimedPorts
+        guard !mine.isEmpty else { return nil }
+        let taken = others.flatMap(\.claimedPorts)
+        let conflicts = mine.contains { port in
+            taken.contains { other in
+                port.number == other.number && port.transport == other.transport
+                    && (port.address == other.address || port.address == "0.0.0.0" || other.address == "0.0.0.0")
+            }
+        }
+        return conflicts
+            ? PodRefusal(
+                reason: "NodePorts",
+                message: "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free "
+                    + "ports for the requested pod ports") : nil
+    }
+}
+
+extension Pod {
+    /// What the pod requests as a whole: its main containers and sidecars, or its largest init container if that is
+    /// more. Thousandths for `cpu`, else units.
+    package func request(_ resource: String) -> Int64 {
+        let amount = { (container: PodContainer) -> Int64 in
+            let request = container.resources["requests"]?[resource] ?? container.resources["limits"]?[resource]
+            return (resource == "cpu" ? ResourceAmount.milli(request) : ResourceAmount.units(request)) ?? 0
+        }
+        var sidecars: Int64 = 0
+        var largest: Int64 = 0
+        for container in initContainers {
+            if container.kind == .sidecar {
+                sidecars += amount(container)
+                largest = max(largest, sidecars)
+            } else {
+                largest = max(largest, sidecars + amount(container))
+            }
+        }
+        let overhead = spec["overhead"]?[resource]
+        let extra = (resource == "cpu" ? ResourceAmount.milli(overhead) : ResourceAmount.units(overhead)) ?? 0
+        return max(largest, containers.reduce(sidecars) { $0 + amount($1) }) + extra
+    }
+
+    fileprivate var claimedPorts: [(number: Int, transport: String, address: String)] {
+        containers.flatMap(\.ports).compactMap { port in
+            guard let number = port["hostPort"]?.int, number > 0 else { return nil }
+            let address = port["hostIP"]?.string ?? ""
+            return (number, port["protocol"]?.string ?? "TCP", address.isEmpty ? "0.0.0.0" : address)
+        }
+    }
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import LinuxSystem
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import NIOSSL
+
+/// Sends one HTTP GET over a connection of its own, as probes and hooks do (upstream: pkg/probe/http).
+///
+/// Certificates are not verified: the kubelet cannot know the container's authorities. A redirect to the same host is
+/// not followed but counts as success, as does every code from 200 to 399.
+enum HTTPProber {
+    /// The bytes of an answer's body that are kept for the event.
+    private static let bodyLimit = 10 << 10
+
+    struct Answer: Sendable {
+        var status: Int
+        var body: String
+    }
+
+    /// The answer's status and the beginning of its body.
+    static func get(_ action: HTTPGetAction, userAgent: String, on group: any EventLoopGroup) async throws -> Answer {
+        let isSecure = action.isSecure
+        let tls = try isSecure ? unverifiedTLS() : nil
+        let host = action.host
+        let channel = try await ClientBootstrap(group: group)
+            .connect(host: host, port: action.port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if let tls { try channel.pipeline.syncOperations.addHandler(handler(tls, host)) }
+                    try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                    return try NIOAsyncChannel<HTTPClientResponsePart, HTTPClientRequestPart>(
+                        wrappingChannelSynchronously: channel)
+                }
+            }
+        return try await channel.executeThenClose { inbound, outbound in
+            try await outbound.write(.head(head(action, userAgent)))
+            try await outbound.write(.end(nil))
+            return try await read(inbound)
+        }
+    }
+
+    private static func unverifiedTLS() throws -> NIOSSLContext {
+        var configuration = TLSConfiguration.makeClientConfiguration()
+        configuration.certificateVerification = .none
+        return try NIOSSLContext(configuration: configuration)
+    }
+
+    private static func handler(_ context: NIOSSLContext, _ host: String) throws -> NIOSSLClientHandler {
+        // An address is no server name (RFC 6066, section 3).
+        let isAddress = host.contains(":") || host.allSatisfy { $0.isNumber || $0 == "." }
+        return try NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host)
+    }
+
+    private static func head(_ action: HTTPGetAction, _ userAgent: String) -> HTTPRequestHead {
+        var headers = HTTPHeaders()
+        for header in action.headers { headers.add(name: header.name, value: header.value) }
+        let host = action.host.contains(":") ? "[\(action.host)]" : action.host
+        if !headers.contains(name: "host") { headers.add(name: "host", value: "\(host):\(action.port)") }
+        if !headers.contains(name: "user-agent") { headers.add(name: "user-agent", value: userAgent) }
+        if !headers.contains(name: "accept") { headers.add(name: "accept", value: "*/*") }
+        headers.replaceOrAdd(name: "connection", value: "close")
+        let path = action.path.hasPrefix("/") ? action.path : "/\(action.path)"
+        return HTTPRequestHead(version: .http1_1, method: .GET, uri: path, headers: headers)
+    }
+
+    private static func read(_ inbound: NIOAsyncChannelInboundStream<HTTPClientResponsePart>) async throws -> Answer {
+        var status = 0
+        var body: [UInt8] = []
+        loop: for try await part in inbound {
+            switch part {
+            case .head(let head): status = Int(head.status.code)
+            case .body(let bytes):
+                body += bytes.readableBytesView.prefix(bodyLimit - body.count)
+                if body.count >= bodyLimit { break loop }
+            case .end: break loop
+            }
+        }
+        if status == 0 { throw ConfigurationError("EOF") }
+        return Answer(status: status, body: String(decoding: body, as: UTF8.self))
+    }
+}
+
+/// Asks whether something listens (upstream: pkg/probe/tcp).
+enum TCPProber {
+    static func connect(host: String, port: Int, on group: any EventLoopGroup) async throws {
+        let channel = try await ClientBootstrap(group: group).connect(host: host, port: port).get()
+        // It listens; how the connection ends is of no interest.
+        try? await channel.close()
+    }
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+import KubeAPI
+import KubeClient
+import LinuxSystem
+import Logging
+import PodRuntime
+import Synchronization
+
+/// Carries out what one pod's state machine asks for.
+///
+/// One task takes the events in order and steps the machine; what takes time runs in child tasks, which answer with an
+/// event. When the pod is finished, or the kubelet stops, all of them end; containers go on.
+final class PodWorker: Sendable {
+    let context: KubeletContext
+    let uid: String
+    let mailbox = Mailbox()
+    let publisher: StatusPublisher
+    private let state: Mutex<State>
+
+    private struct State {
+        var machine: PodMachine
+        /// Running start operations, by container.
+        var starts: [String: Cancellation] = [:]
+        var probes: [String: Cancellation] = [:]
+        var alarm: Cancellation?
+        var alarmAt: Int64?
+        var sandbox: Sandbox?
+    }
+
+    init(pod: Pod, context: KubeletContext) {
+        self.context = context
+        uid = pod.uid
+        publisher = StatusPublisher(pod: pod, client: context.client, logger: context.logger)
+        let started = pod.status["startTime"]?.string.flatMap(WallClock.seconds)
+        let machine = PodMachine(pod: pod, startTime: started ?? context.clock.now().wallSeconds)
+        state = Mutex(State(machine: machine))
+    }
+
+    /// The pod as the worker knows it.
+    var pod: Pod { state.withLock { $0.machine.pod } }
+    /// The status as it was last made, newer perhaps than the API's.
+    var status: JSON { publisher.latest }
+    var sandbox: Sandbox? { state.withLock { $0.sandbox } }
+
+    /// The running or newest instance of a container; nil if there is none.
+    func instance(of container: String) -> ContainerInstance? {
+        state.withLock { $0.machine.facts[container]?.current }
+    }
+
+    func previousInstance(of container: String) -> ContainerInstance? {
+        state.withLock { $0.machine.facts[container]?.previous }
+    }
+
+    /// Lives through the pod's life on this node.
+    ///
+    /// - Parameters:
+    ///   - found: What an earlier run of the agent left of the pod.
+    ///   - refusal: Why the node does not take the pod; nil to run it.
+    func run(found: FoundPod?, refusal: PodRefusal?) async {
+        await withDiscardingTaskGroup { group in
+            let children = Nursery()
+            group.addTask { await children.run() }
+            group.addTask { await self.publisher.run() }
+            perform(begin(found, refusal), children)
+            publish()
+            while let event = await mailbox.next() {
+                let actions = step(event)
+                perform(actions, children)
+                if actions.contains(.publishStatus) { publish() }
+                if actions.contains(.finishDeletion) {
+                    await finishDeletion()
+                    break
+                }
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func begin(_ found: FoundPod?, _ refusal: PodRefusal?) -> [PodAction] {
+        let now = context.clock.now()
+        context.objects.setReferences(pod.references, of: uid)
+        return state.withLock { state in
+            if let refusal {
+                return state.machine.reject(reason: refusal.reason, message: refusal.message, now: now)
+            }
+            state.sandbox = found?.sandbox
+            if found == nil, state.machine.pod.phase == "Pending", state.machine.pod.status["startTime"] == nil {
+                return state.machine.tick(now: now)
+            }
+            return state.machine.adopt(
+                found?.instances ?? [:], sandboxAddresses: found?.sandbox?.addresses, volumesReady: false, now: now)
+        }
+    }
+
+    private func step(_ event: PodEvent) -> [PodAction] {
+        if case .podUpdated(let pod) = event { context.objects.setReferences(pod.references, of: uid) }
+        let now = context.clock.now()
+        return state.withLock { state in
+            if case .sandboxRemoved = event { state.sandbox = nil }
+            return state.machine.handle(event, now: now)
+        }
+    }
+
+    /// Only the task that steps the machine calls this, so that no older status overtakes a newer one.
+    private func publish() {
+        let writer = PodStatusWriter(hostAddresses: context.configuration.addresses)
+        let now = context.clock.now()
+        let previous = publisher.latest
+        let status = state.withLock { writer.status(of: $0.machine, previous: previous, now: now) }
+        publisher.publish(status)
+    }
+
+    private func finishDeletion() async {
+        await publisher.flush()
+        context.objects.setReferences([], of: uid)
+        context.tokens.forget(podUID: uid)
+        await removeDirectories()
+        var options = DeleteOptions(gracePeriodSeconds: 0)
+        options.preconditionUID = uid
+        var wait = Duration.milliseconds(100)
+        while !Task.isCancelled {
+            do {
+                try await context.client.delete(.pods, namespace: pod.namespace, name: pod.name, options: options)
+                return
+            } catch let error as StatusError where error.isNotFound || error.isConflict {
+                return
+            } catch {
+                context.logger.warning(
+                    "A pod could not be deleted from the API", metadata: ["pod": "\(pod.key)", "error": "\(error)"])
+                // Cancellation is seen by the loop.
+                try? await Task.sleep(for: wait)
+                wait = min(wait * 2, .seconds(10))
+            }
+        }
+    }
+
+    private func removeDirectories() async {
+        await context.runtime.removePod(pod.identity)
+        for path in [context.configuration.podDirectory(uid), context.configuration.volatilePodDirectory(uid)] {
+            do { try Files.removeTree(path) } catch {
+                context.logger.warning(
+                    "A pod's directory could not be removed", metadata: ["path": "\(path)", "error": "\(error)"])
+            }
+        }
+    }
+
+    // MARK: Actions
+
+    private func perform(_ actions: [PodAction], _ children: Nursery) {
+        for action in actions {
+            switch action {
+            case .mountVolumes: children.start { await self.mountVolumes() }
+            case .unmountVolumes: children.start { await self.unmountVolumes() }
+            case .createSandbox: children.start { await self.createSandbox() }
+            case .removeSandbox: children.start { await self.removeSandbox() }
+            case .startContainer(let name, let attempt): begin(name, attempt, children)
+            case .stopContainer(let name, let grace, let why):
+                children.start { await self.stop(name, grace: grace, why: why) }
+            case .startProbes(let name): startProbes(name, children)
+            case .stopProbes(let name): cancelProbes(name)
+            case .removeInstance(let id): children.start { await self.context.runtime.removeContainer(id) }
+            case .event(let isWarning, let reason, let message, let container):
+                context.event(pod, isWarning: isWarning, reason, message, container: container)
+            case .wakeUp(let uptime): setAlarm(uptime, children)
+            case .publishStatus, .finishDeletion: break
+            }
+        }
+    }
+
+    private func setAlarm(_ uptime: Int64, _ children: Nursery) {
+        if state.withLock({ $0.alarmAt == uptime }) { return }
+        let wait = uptime - context.clock.now().uptimeMilliseconds
+        let alarm = children.startCancellable {
+            do { try await Task.sleep(for: .milliseconds(max(0, wait))) } catch { return }
+            self.state.withLock { state in
+                if state.alarmAt == uptime { (state.alarm, state.alarmAt) = (nil, nil) }
+            }
+            self.mailbox.post(.tick)
+        }
+        let old = state.withLock { state in
+            defer { (state.alarm, state.alarmAt) = (alarm, uptime) }
+            return state.alarm
+        }
+        old?.cancel()
+    }
+
+    private func begin(_ name: String, _ attempt: Int, _ children: Nursery) {
+        let cancellation = children.startCancellable { await self.start(name, attempt: attempt) }
+        state.withLock { $0.starts[name] = cancellation }
+    }
+
+    private func startProbes(_ name: String, _ children: Nursery) {
+        guard let container = pod.container(named: name), let instance = instance(of: name) else { return }
+        cancelProbes(name)
+        let facts = state.withLock { $0.machine.facts[name] }
+        if container.startupProbe == nil, container.livenessProbe == nil, container.readinessProbe == nil { return }
+        let cancellation = children.startCancellable {
+            await self.probe(container, instance, facts ?? ContainerFacts())
+        }
+        state.withLock { $0.probes[name] = cancellation }
+    }
+
+    private func cancelProbes(_ name: String) { state.withLock { $0.probes.removeValue(forKey: name) }?.cancel() }
+
+    func cancelStart(_ name: String) { state.withLock { $0.starts.removeValue(forKey: name) }?.cancel() }
+
+    func setSandbox(_ sandbox: Sandbox?) { state.withLock { $0.sandbox = sandbox } }
+}
+
+/// Why the node does not take a pod.
+package struct PodRefusal: Hashable, Sendable {
+    package var reason: String
+    package var message: String
+}
+
+/// What an earlier run of the agent left of a pod.
+struct FoundPod: Sendable {
+    var sandbox: Sandbox?
+    /// By container, the oldest first.
+    var instances: [String: [ContainerInstance]]
+}

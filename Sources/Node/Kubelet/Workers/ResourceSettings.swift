@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+package import PodRuntime
+
+/// Turns requests and limits into cgroup settings (upstream: kuberuntime and cm helpers).
+package enum ResourceSettings {
+    private static let minimumShares: UInt64 = 2
+    private static let maximumShares: UInt64 = 262_144
+    /// Microseconds.
+    private static let quotaPeriod: UInt64 = 100_000
+    private static let minimumQuota: Int64 = 1000
+
+    /// Shares for thousandths of a CPU.
+    package static func shares(milliCPU: Int64) -> UInt64 {
+        if milliCPU <= 0 { return minimumShares }
+        return min(maximumShares, max(minimumShares, UInt64(milliCPU) * 1024 / 1000))
+    }
+
+    /// A container's settings.
+    ///
+    /// - Parameter nodeMemory: The node's memory in bytes, for the OOM score of burstable pods.
+    package static func container(_ container: PodContainer, pod: Pod, nodeMemory: Int64) -> ContainerResources {
+        var result = ContainerResources()
+        let requests = container.resources["requests"]
+        let limits = container.resources["limits"]
+        let cpuLimit = ResourceAmount.milli(limits?["cpu"])
+        // A limit without a request counts as the request; the API defaults it so too.
+        result.cpuShares = shares(milliCPU: ResourceAmount.milli(requests?["cpu"]) ?? cpuLimit ?? 0)
+        if let cpuLimit, cpuLimit > 0 {
+            result.cpuQuota = max(minimumQuota, cpuLimit * Int64(quotaPeriod) / 1000)
+            result.cpuPeriod = quotaPeriod
+        }
+        if let memory = ResourceAmount.units(limits?["memory"]), memory > 0 { result.memoryLimit = memory }
+        let request = ResourceAmount.units(requests?["memory"]) ?? ResourceAmount.units(limits?["memory"]) ?? 0
+        result.oomScoreAdjustment = oomScore(pod, memoryRequest: request, nodeMemory: nodeMemory)
+        for (name, amount) in limits?.members ?? [:] where name.hasPrefix("hugepages-") {
+            if let bytes = ResourceAmount.units(amount) {
+                result.hugepageLimits[pageSize(name)] = UInt64(max(0, bytes))
+            }
+        }
+        return result
+    }
+
+    /// `hugepages-2Mi` as the kernel's cgroup names it, `2MB`.
+    private static func pageSize(_ name: String) -> String {
+        String(name.dropFirst("hugepages-".count)).replacing("Ki", with: "KB").replacing("Mi", with: "MB")
+            .replacing("Gi", with: "GB")
+    }
+
+    /// How readily the kernel kills the container (upstream: qos.GetContainerOOMScoreAdjust).
+    private static func oomScore(_ pod: Pod, memoryRequest: Int64, nodeMemory: Int64) -> Int {
+        let isCritical = pod.spec["priority"]?.int ?? 0 >= 2_000_000_000
+        if isCritical { return -997 }
+        switch pod.qosClass {
+        case .guaranteed: return -997
+        case .bestEffort: return 1000
+        case .burstable:
+            let score = 1000 - Int(1000 * memoryRequest / max(1, nodeMemory))
+            return min(999, max(3, score))
+        }
+    }
+
+    /// The pod's own group: its place by quality of service, and limits where all containers have some.
+    package static func pod(_ pod: Pod) -> (parent: String, cpuShares: UInt64, memoryLimit: Int64?) {
+        let parent: String
+        switch pod.qosClass {
+        case .guaranteed: parent = "/kubepods"
+        case .burstable: parent = "/kubepods/burstable"
+        case .bestEffort: parent = "/kubepods/besteffort"
+        }
+        var milli: Int64 = 0
+        var memory: Int64? = 0
+        for container in pod.containers {
+            let resources = container.resources
+            milli +=
+                ResourceAmount.milli(resources["requests"]?["cpu"]) ?? ResourceAmount.milli(resources["limits"]?["cpu"])
+                ?? 0
+            if let limit = ResourceAmount.units(resources["limits"]?["memory"]), let sum = memory {
+                memory = sum + limit
+            } else {
+                memory = nil
+            }
+        }
+        // Init containers may need more than the main ones together.
+        for container in pod.initContainers {
+            guard let limit = ResourceAmount.units(container.resources["limits"]?["memory"]), let sum = memory else {
+                memory = nil
+                break
+            }
+            memory = container.kind == .sidecar ? sum + limit : max(sum, limit)
+        }
+        return (parent, shares(milliCPU: milli), memory)
+    }
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import LinuxSystem
+import Logging
+import Monitor
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// Dealing with the monitors: one per container, which outlives the agent.
+extension PodRuntime {
+    /// Milliseconds that a monitor may take for the creation or the start of a container.
+    private static let answerTimeout: Int32 = 60_000
+
+    func monitorPaths(_ id: String) -> MonitorPaths { MonitorPaths(directory: configuration.containerDirectory(id)) }
+
+    /// Starts a container's monitor, which creates the container, and waits until it has.
+    func launch(_ record: ContainerRecord, terminal: Bool, stdin: Bool, stdinOnce: Bool) throws {
+        let directory = configuration.containerDirectory(record.id)
+        var arguments = [
+            "swiftlet-monitor", "--id", record.id, "--bundle", directory, "--directory", directory, "--log",
+            record.logPath, "--launcher", configuration.launcher, "--launcher-option",
+            "--root=\(configuration.launcherRoot)", "--cgroup", record.cgroupPath, "--sync-fd", "3",
+        ]
+        if terminal { arguments.append("--terminal") }
+        if stdin { arguments.append("--stdin") }
+        if stdinOnce { arguments.append("--stdin-once") }
+        var theirs = OpenDescriptors()
+        defer { theirs.closeAll() }
+        let null = theirs.add(try FileDescriptor.open("/dev/null", .readWrite).release())
+        let report = try RawPipe()
+        let reader = FileDescriptor(owning: report.read)
+        theirs.add(report.write)
+        var spawner = ProcessSpawner(path: configuration.monitor, arguments: arguments)
+        spawner.descriptors = [(null, 0), (null, 1), (2, 2), (report.write, 3)]
+        spawner.startsSession = true
+        let child = try spawner.start()
+        theirs.closeAll()
+        let answer = CreateReport(parsing: try reader.readAll(limit: 16 << 10))
+        if case .failed(let why) = answer {
+            _ = try Processes.wait(for: child.process)
+            throw RuntimeError(.create, "create container \(record.name)", why)
+        }
+        let process = try child.process.duplicated().release()
+        state.withLock { $0.monitors[record.id] = process }
+    }
+
+    /// Has the monitor start the container's program; throws what the launcher says when it cannot.
+    func startProgram(_ record: ContainerRecord) throws {
+        let socket = try Sockets.connect(to: monitorPaths(record.id).control, kind: .packets)
+        try Sockets.send(ControlRequest.start.bytes, on: socket)
+        guard try Polling.wait(socket, .readable, timeout: Self.answerTimeout) else {
+            throw RuntimeError(.start, "start container \(record.name)", "its monitor does not answer")
+        }
+        switch ControlReply(try Sockets.receive(limit: 16 << 10, on: socket)) {
+        case .done?, .exited?: return
+        case .failed(let why)?: throw RuntimeError(.start, "start container \(record.name)", why)
+        case nil: throw RuntimeError(.start, "start container \(record.name)", "its monitor has died")
+        }
+    }
+
+    // MARK: Ends
+
+    /// Has a container's end told by its monitor, through a connection that stays open and costs nothing.
+    func subscribe(_ record: ContainerRecord) throws {
+        let id = record.id
+        let descriptor: CInt
+        do {
+            let socket = try Sockets.connect(to: monitorPaths(id).control, kind: .packets)
+            try Sockets.send(ControlRequest.subscribe.bytes, on: socket)
+            descriptor = socket.release()
+        } catch {
+            // The monitor is gone: it left the record, or died.
+            return finishWithoutMonitor(id)
+        }
+        ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(ExitListener { self.ended(id) })
+                }
+            }
+            .withConnectedSocket(descriptor)
+            .whenFailure { error in
+                self.logger.warning("A monitor cannot be listened to", metadata: ["id": "\(id)", "error": "\(error)"])
+                self.ended(id)
+            }
+    }
+
+    /// Called on an event loop when a monitor has told of the end, or its connection broke.
+    private func ended(_ id: String) {
+        NIOThreadPool.singleton.submit { _ in self.finishWithoutMonitor(id) }
+    }
+
+    /// Takes in how a container ended from the record that its monitor left; without one nobody knows.
+    func finishWithoutMonitor(_ id: String) {
+        let paths = monitorPaths(id)
+        let exit: ContainerExitStatus
+        // A record that cannot be read tells as little as none.
+        if let found = try? paths.readExitRecord() {
+            let written = (try? Files.status(paths.exitRecord))??.modified.seconds ?? FileTime.now().seconds
+            exit = ContainerExitStatus(
+                exitCode: Int(found.exitCode), signal: Int(found.signal ?? 0), isOutOfMemory: found.oomKilled,
+                finishedAt: written)
+        } else {
+            exit = ContainerExitStatus(exitCode: 255, isUnknown: true, finishedAt: FileTime.now().seconds)
+        }
+        reapMonitor(id)
+        containerEnded(id, exit)
+    }
+
+    private func reapMonitor(_ id: String) {
+        guard let process = state.withLock({ $0.monitors.removeValue(forKey: id) }) else { return }
+        // It ends right after its last word.
+        _ = try? Processes.wait(for: FileDescriptor(owning: process))
+    }
+
+    /// Takes over a container that an earlier run of the agent started.
+    func adopt(_ record: ContainerRecord) async throws {
+        let isAlive = try await blocking { try self.monitorPaths(record.id).runningMonitor() != nil }
+        try await blocking {
+            if isAlive {
+                try self.subscribe(record)
+            } else {
+                self.finishWithoutMonitor(record.id)
+            }
+        }
+    }
+
+    // MARK: Running
+
+    /// Rotates logs while the task runs.
+    package func run() async throws {
+        while !Task.isCancelled {
+            try await Task.sleep(for: .seconds(10))
+            let running = allRecords().filter { $0.exit == nil && $0.startedAt > 0 }
+            if running.isEmpty { continue }
+            await rotateLogs(of: running)
+        }
+    }
+
+    private func rotateLogs(of records: [ContainerRecord]) async {
+        do {
+            try await blocking {
+                for record in records {
+                    guard let status = try Files.status(record.logPath),
+                        status.size > UInt64(self.configuration.logSizeLimit)
+                    else { continue }
+                    try self.rotate(record)
+                }
+            }
+        } catch {
+            logger.warning("Logs could not be rotated", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Renames a log, has its monitor begin a new one, and removes the oldest beyond the limit.
+    func rotate(_ record: ContainerRecord) throws {
+        let now = FileTime.now()
+        // As upstream, names sort by time.
+        try Files.rename(record.logPath, to: "\(record.logPath).\(now.seconds)\(now.nanoseconds / 1_000_000 + 1000)")
+        let socket = try Sockets.connect(to: monitorPaths(record.id).control, kind: .packets)
+        try Sockets.send(ControlRequest.reopenLog.bytes, on: socket)
+        _ = try Polling.wait(socket, .readable, timeout: 1000)
+        let directory = Files.directory(of: record.logPath)
+        let name = record.logPath.split(separator: "/").last.map(String.init) ?? ""
+        let old = try Files.names(in: directory).filter { $0.hasPrefix("\(name).") }.sorted()
+        for stale in old.dropLast(max(0, configuration.logFileLimit - 1)) { try Files.remove("\(directory)/\(stale)") }
+    }
+
+    // MARK: Attach
+
+    /// Connects a client with the streams of a container's own process until one of them goes.
+    package func attach(_ id: String, options: ProcessStreamOptions, client: any ProcessClient) async throws {
+        guard let record = record(id), record.exit == nil else {
+            throw RuntimeError(.notFound, "attach to container", "container \(id) is not running")
+        }
+        let path = monitorPaths(id).attach
+        let descriptor = try await blocking { try Sockets.connect(to: path).release() }
+        let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .withConnectedSocket(descriptor) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
+                }
+            }
+        try await channel.executeThenClose { inbound, outbound in
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await Self.forward(inbound, options, to: client) }
+                group.addTask { try await Self.forward(client, options, to: outbound) }
+                try await group.next()
+                group.cancelAll()
+            }
+        }
+    }
+
+    private static func forward(
+        _ inbound: NIOAsyncChannelInboundStream<ByteBuffer>, _ options: ProcessStreamOptions,
+        to client: any ProcessClient
+    ) async throws {
+        var buffer: [UInt8] = []
+        for try await bytes in inbound {
+            buffer += bytes.readableBytesView
+            while let frame = try AttachFrame.take(from: &buffer) {
+                switch frame.kind {
+                case .output where options.stdout: try await client.send(frame.payload, isError: false)
+                case .error where options.stderr: try await client.send(frame.payload, isError: true)
+                default: break
+                }
+            }
+        }
+    }
+
+    private static func forward(
+        _ client: any ProcessClient, _ options: ProcessStreamOptions,
+        to outbound: NIOAsyncChannelOutboundWriter<ByteBuffer>
+    ) async throws {
+        while let input = try await client.receive() {
+            switch input {
+            case .stdin(let bytes):
+                for start in stride(from: 0, to: bytes.count, by: AttachFrame.maximumLength) {
+                    let piece = bytes[start..<min(start + AttachFrame.maximumLength, bytes.count)]
+                    try await outbound.write(ByteBuffer(bytes: AttachFrame(.input, Array(piece)).bytes))
+                }
+            // The end of a client's input is not the end of the container's: others may attach (stdinOnce: the monitor).
+            case .stdinClosed:
+                if !options.tty { try await outbound.write(ByteBuffer(bytes: AttachFrame(.input, []).bytes)) }
+            case .resize(let width, let height):
+                try await outbound.write(ByteBuffer(bytes: AttachFrame.resize(rows: height, columns: width).bytes))
+            }
+        }
+        // The client has gone silent, or away: then its other direction ends the session.
+        try await Task.sleep(for: .seconds(1 << 30))
+    }
+}
+
+/// Waits for a monitor's last word, or its death.
+private final class ExitListener: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let ended: () -> Void
+    private var isOver = false
+
+    init(_ ended: @escaping () -> Void) { self.ended = ended }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        finish()
+        context.close(promise: nil)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
+
+    func channelInactive(context: ChannelHandlerContext) { finish() }
+
+    private func finish() {
+        if !isOver { ended() }
+        isOver = true
+    }
+}

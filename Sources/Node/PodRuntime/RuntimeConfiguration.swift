@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// Where the pod runtime keeps things, and what it runs.
+package struct RuntimeConfiguration: Sendable {
+    /// The OCI runtime, `/usr/libexec/swiftlet/swiftlet-launcher`.
+    package var launcher: String
+    /// The per-container monitor, `/usr/libexec/swiftlet/swiftlet-monitor`.
+    package var monitor: String
+    /// What is forgotten at a reboot, on a file system in memory: `/run/swiftlet`.
+    package var runDirectory: String
+    /// What is kept: `/var/lib/swiftlet`.
+    package var stateDirectory: String
+    /// `/var/log/pods`
+    package var podLogDirectory: String
+    /// `/var/log/containers`
+    package var containerLogDirectory: String
+    /// The cgroup below which pods live, relative to the hierarchies' root: `/kubepods` is made inside it.
+    package var cgroupRoot: String
+    /// Bytes after which a log file is rotated.
+    package var logSizeLimit = 10 << 20
+    /// Log files that are kept of a container.
+    package var logFileLimit = 5
+    /// Processes that a pod may have; nil for no limit.
+    package var podProcessLimit: Int64?
+
+    package init(
+        launcher: String, monitor: String, runDirectory: String, stateDirectory: String,
+        podLogDirectory: String = "/var/log/pods", containerLogDirectory: String = "/var/log/containers",
+        cgroupRoot: String = "/"
+    ) {
+        self.launcher = launcher
+        self.monitor = monitor
+        self.runDirectory = runDirectory
+        self.stateDirectory = stateDirectory
+        self.podLogDirectory = podLogDirectory
+        self.containerLogDirectory = containerLogDirectory
+        self.cgroupRoot = cgroupRoot
+    }
+
+    /// A container's own directory: its bundle and what is known of it.
+    func containerDirectory(_ id: String) -> String { "\(runDirectory)/containers/\(id)" }
+    /// A pod's sandbox.
+    func sandboxDirectory(_ podUID: String) -> String { "\(runDirectory)/sandboxes/\(podUID)" }
+    /// The launcher's state.
+    var launcherRoot: String { "\(runDirectory)/launcher" }
+
+    /// The directory of a pod's logs, `<namespace>_<name>_<uid>`.
+    package func logDirectory(_ pod: PodIdentity) -> String {
+        "\(podLogDirectory)/\(pod.namespace)_\(pod.name)_\(pod.uid)"
+    }
+
+    /// The log of one instance, `<container>/<attempt>.log`.
+    package func logPath(_ pod: PodIdentity, container: String, attempt: Int) -> String {
+        "\(logDirectory(pod))/\(container)/\(attempt).log"
+    }
+}

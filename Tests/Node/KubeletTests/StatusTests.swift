@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+import KubeAPI
+import PodRuntime
+import Testing
+
+@testable import Kubelet
+
+@Suite("Statuses, probes, admission and access")
+struct StatusTests {
+    @Test("a patch holds only what changed")
+    func patch() {
+        let old: JSON = ["phase": "Pending", "podIP": "10.1.0.2", "podIPs": [["ip": "10.1.0.2"]], "message": "x"]
+        let new: JSON = ["phase": "Running", "podIP": "10.1.0.3", "podIPs": [["ip": "10.1.0.3"]]]
+        #expect(StatusPublisher.patch(from: old, to: old) == nil)
+        #expect(
+            StatusPublisher.patch(from: old, to: new) == [
+                "phase": "Running", "podIP": "10.1.0.3", "podIPs": [["$patch": "replace"], ["ip": "10.1.0.3"]],
+                "message": .null,
+            ])
+    }
+
+    @Test("conditions of others do not make ours look changed")
+    func foreignConditions() {
+        let mine: JSON = ["type": "Ready", "status": "True", "lastTransitionTime": "a"]
+        let old: JSON = ["conditions": [mine, ["type": "example.org/gate", "status": "True"]]]
+        #expect(StatusPublisher.patch(from: old, to: ["conditions": [mine]]) == nil)
+        let changed: JSON = ["type": "Ready", "status": "False"]
+        #expect(StatusPublisher.patch(from: old, to: ["conditions": [changed]]) == ["conditions": [changed]])
+    }
+
+    @Test("thresholds of probes")
+    func thresholds() {
+        let timing = ProbeTiming(["failureThreshold": 3, "successThreshold": 2])
+        var counter = ProbeCounter(timing, initially: true)
+        #expect([false, false].map { counter.count($0) } == [false, false])
+        #expect(counter.count(true) == false)
+        #expect([false, false, false].map { counter.count($0) } == [false, false, true])
+        #expect(counter.verdict == false)
+        #expect([true, true].map { counter.count($0) } == [false, true])
+        #expect(counter.verdict)
+    }
+
+    @Test("handlers of probes find named ports")
+    func handlers() {
+        let container = PodContainer(
+            ["name": "c", "ports": [["name": "web", "containerPort": 8080]]], kind: .main, podPolicy: .always)
+        let handler = ProbeHandler(
+            ["httpGet": ["port": "web", "path": "/x"]], container: container, podAddress: "10.1.0.2")
+        #expect(
+            handler == .http(.init(isSecure: false, host: "10.1.0.2", port: 8080, path: "/x", headers: [])))
+        #expect(
+            ProbeHandler(["tcpSocket": ["port": "no"]], container: container, podAddress: "")
+                == .invalid("couldn't find port: no in container c"))
+    }
+
+    @Test("gRPC health messages")
+    func grpc() {
+        #expect(GRPCHealthProber.request("") == [0, 0, 0, 0, 0])
+        #expect(GRPCHealthProber.request("ab") == [0, 0, 0, 0, 4, 0x0a, 2, 97, 98])
+        #expect(GRPCHealthProber.result([0, 0, 0, 0, 2, 8, 1], "").isSuccess)
+        #expect(
+            GRPCHealthProber.result([0, 0, 0, 0, 2, 8, 2], "").output
+                == "service unhealthy (responded with \"NOT_SERVING\")")
+        #expect(!GRPCHealthProber.result([], "").isSuccess)
+    }
+
+    private func admission(_ spec: JSON, others: [Pod] = []) -> PodRefusal? {
+        var machine = MachineFacts()
+        machine.cpus = 2
+        machine.memory = 1 << 30
+        let configuration = KubeletConfiguration(
+            nodeName: "n", hostname: "n", addresses: [], stateDirectory: "", runDirectory: "", version: "v1.36.0",
+            runtimeVersion: "0")
+        return NodeAdmission(configuration: configuration, machine: machine)
+            .refusal(of: MachineDriver.pod(spec), others: others)
+    }
+
+    @Test("the node refuses what it has no room for")
+    func admissionChecks() {
+        let big: JSON = ["containers": [["name": "c", "resources": ["requests": ["cpu": "1500m"]]]]]
+        #expect(admission(big) == nil)
+        let refusal = admission(big, others: [MachineDriver.pod(big)])
+        #expect(refusal?.reason == "OutOfcpu")
+        #expect(
+            refusal?.message
+                == "Pod was rejected: Node didn't have enough resource: cpu, requested: 1500, used: 1500, capacity: 2000"
+        )
+        let port: JSON = ["containers": [["name": "c", "ports": [["hostPort": 80]]]]]
+        #expect(admission(port, others: [MachineDriver.pod(port)])?.reason == "NodePorts")
+        let sysctl: JSON = ["securityContext": ["sysctls": [["name": "kernel.msgmax", "value": "1"]]]]
+        #expect(admission(sysctl)?.reason == "SysctlForbidden")
+        let safe: JSON = ["securityContext": ["sysctls": [["name": "net.ipv4.tcp_syncookies", "value": "1"]]]]
+        #expect(admission(safe) == nil)
+    }
+
+    @Test("quality of service by requests and limits")
+    func qualityOfService() {
+        let pod = { (resources: JSON) in
+            MachineDriver.pod(["containers": [["name": "c", "resources": resources]]]).qosClass
+        }
+        #expect(pod([:]) == .bestEffort)
+        #expect(pod(["requests": ["cpu": "1"]]) == .burstable)
+        #expect(pod(["limits": ["cpu": "1", "memory": "1Gi"]]) == .guaranteed)
+        #expect(pod(["limits": ["cpu": "1", "memory": "1Gi"], "requests": ["cpu": "500m"]]) == .burstable)
+    }
+
+    @Test("requests and limits become cgroup settings")
+    func cgroupSettings() {
+        let pod = MachineDriver.pod([
+            "containers": [["name": "c", "resources": ["limits": ["cpu": "500m", "memory": "64Mi"]]]]
+        ])
+        let result = ResourceSettings.container(pod.containers[0], pod: pod, nodeMemory: 1 << 30)
+        #expect(result.cpuShares == 512)
+        #expect(result.cpuQuota == 50_000)
+        #expect(result.memoryLimit == 64 << 20)
+        #expect(result.oomScoreAdjustment == -997)
+        #expect(ResourceSettings.pod(pod).parent == "/kubepods")
+    }
+
+    @Test("request targets are decoded")
+    func targets() {
+        let target = RequestTarget("/exec/ns/pod/c?command=sh&command=-c&command=echo%20a%2Bb&tty=true&x=1+2")
+        #expect(target.path == ["exec", "ns", "pod", "c"])
+        #expect(target.values("command") == ["sh", "-c", "echo a+b"])
+        #expect(target.flag("tty") && !target.flag("stdin"))
+        #expect(target.value("x") == "1 2")
+    }
+
+    @Test("pull secrets match registries by host and path, with wildcards")
+    func registryKeys() {
+        let secret = KubeObject([
+            "data": [
+                ".dockerconfigjson": .string(
+                    "eyJhdXRocyI6eyIqLmV4YW1wbGUub3JnIjp7ImF1dGgiOiJkVHB3In0sInJlZy50ZXN0L3RlYW0iOnsidXNlcm5hbWUiOiJhIiwicGFzc3dvcmQiOiJiIn19fQ=="
+                )
+            ]
+        ])
+        let keys = RegistryKeys(secrets: [secret])
+        #expect(keys.credentials(for: "reg.example.org/app").map(\.username) == ["u"])
+        #expect(keys.credentials(for: "reg.test/team/app").map(\.password) == ["b"])
+        #expect(keys.credentials(for: "reg.test/other").isEmpty)
+        #expect(keys.credentials(for: "a.b.example.org/app").isEmpty)
+    }
+
+    @Test("the node's status changes only with more than the heartbeat")
+    func nodeStatus() {
+        var machine = MachineFacts()
+        machine.cpus = 4
+        machine.memory = 4 << 30
+        machine.architecture = "arm64"
+        let writer = NodeStatusWriter(
+            nodeName: "n", addresses: ["192.0.2.1"], hostname: "n", port: 10250, machine: machine, version: "v1.36.0",
+            runtimeVersion: "0.1", maxPods: 110, ephemeralStorage: 1 << 30)
+        let first = writer.status(health: .init(), images: [], previous: .null, now: 1000)
+        let second = writer.status(health: .init(), images: [], previous: first["conditions"] ?? .null, now: 2000)
+        #expect(!NodeStatusWriter.isChanged(first, second))
+        #expect(second["conditions"]?[3]?["lastTransitionTime"] == first["conditions"]?[3]?["lastTransitionTime"])
+        var health = NodeStatusWriter.Health()
+        health.runtimeProblem = "down"
+        let third = writer.status(health: health, images: [], previous: second["conditions"] ?? .null, now: 3000)
+        #expect(NodeStatusWriter.isChanged(second, third))
+        #expect(third["conditions"]?[3]?["status"] == "False")
+        #expect(first["capacity"]?["memory"] == "4194304Ki")
+        #expect(first["nodeInfo"]?["containerRuntimeVersion"] == "swiftlet://0.1")
+    }
+}
