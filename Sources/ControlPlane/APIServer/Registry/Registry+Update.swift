@@ -95,7 +95,9 @@ extension Registry {
         do {
             try await served.behaviour.prepare(change, &object)
             countGeneration(&object, old, served, request.subresource)
-            try SchemaRules.validate(object, old: old, served, extra: served.behaviour.problems(change, object))
+            try SchemaRules.validate(
+                object, old: old, served, subresource: request.subresource,
+                extra: served.behaviour.problems(change, object))
             let outcome = try await store(object, old, existing, request)
             if case .done(let written) = outcome {
                 await served.behaviour.written(change, written.object)

@@ -27,12 +27,34 @@ enum SchemaRules {
 
     /// Validates a complete object.
     ///
+    /// - Parameter subresource: what is updated; empty for the object itself.
     /// - Throws: `Invalid` (422) with all that is wrong.
     static func validate(
-        _ object: KubeObject, old: KubeObject?, _ served: ServedResource, extra: [StatusError.Cause]
+        _ object: KubeObject, old: KubeObject?, _ served: ServedResource, subresource: String = "",
+        extra: [StatusError.Cause]
     ) throws(StatusError) {
-        if !extra.isEmpty { throw invalid(served.kind, name: object.name, extra) }
+        let errors: [FieldError]
+        if let old {
+            // An update without a revision replaces whatever there is; deletion marks are the registry's own.
+            var new = object
+            if new.resourceVersion.isEmpty {
+                new.resourceVersion = old.resourceVersion.isEmpty ? "0" : old.resourceVersion
+            }
+            errors = ObjectRules.validateUpdate(
+                new: new.json, old: old.json, kind: served.storedKind,
+                subresource: subresource.isEmpty ? nil : subresource
+            ).filter { !deletionFields.contains($0.field) }
+        } else {
+            errors = ObjectRules.validateCreate(object.json, kind: served.storedKind)
+        }
+        var causes = errors.map {
+            StatusError.Cause(reason: $0.reason.rawValue, message: $0.detail, field: $0.field)
+        }
+        for cause in extra where !causes.contains(where: { $0.field == cause.field }) { causes.append(cause) }
+        if !causes.isEmpty { throw invalid(served.kind, name: object.name, causes) }
     }
+
+    private static let deletionFields = ["metadata.deletionTimestamp", "metadata.deletionGracePeriodSeconds"]
 
     /// The refusal of an object whose fields are wrong, worded as upstream.
     static func invalid(_ kind: GroupVersionKind, name: String, _ causes: [StatusError.Cause]) -> StatusError {
