@@ -46,3 +46,20 @@ require_swift() {
         *) fail "Swift ${version:-of unknown version} is too old: 6.2 or later is needed" ;;
     esac
 }
+
+# install_kubectl: puts a stock kubectl on the PATH if there is none, from Debian's newest package.
+install_kubectl() {
+    command -v kubectl >/dev/null && return
+    require_root
+    say "installing kubectl"
+    local arch mirror=https://deb.debian.org/debian work path
+    arch=$(dpkg --print-architecture)
+    work=$(mktemp -d)
+    curl --silent --show-error --fail "$mirror/dists/sid/main/binary-$arch/Packages.xz" | xz -d >"$work/packages"
+    path=$(awk '/^Package: /{ found = $2 == "kubernetes-client" } found && /^Filename: /{ print $2; exit }' "$work/packages")
+    [ -n "$path" ] || fail "no package kubernetes-client at $mirror: install kubectl by hand"
+    curl --silent --show-error --fail --output "$work/kubectl.deb" "$mirror/$path"
+    dpkg-deb --fsys-tarfile "$work/kubectl.deb" | tar -C "$work" -x --wildcards '*/bin/kubectl*'
+    install -m 755 "$(find "$work" -type f -path '*/bin/kubectl*' | head -n 1)" /usr/local/bin/kubectl
+    rm -rf "$work"
+}

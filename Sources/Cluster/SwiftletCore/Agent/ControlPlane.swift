@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import APIServer
+import ClusterFormation
+import ControllerRuntime
+import Controllers
+import KubeAPI
+import KubeClient
+import LinuxSystem
+import Logging
+import Scheduling
+
+/// The scheduler and the controllers, over one set of informers.
+struct ControlPlane: Sendable {
+    let configuration: Configuration
+    let server: APIServer
+    let identity: ClusterIdentity
+    let logger: Logger
+
+    func run() async throws {
+        let client = client("kube-controller-manager")
+        // One copy of each collection serves the scheduler and all controllers.
+        let informers = InformerSet(client: client, logger: logger)
+        let now: @Sendable () -> KubeTime = { KubeTime(seconds: Int(FileTime.now().seconds)) }
+        let context = ControllerContext(client: client, informers: informers, logger: logger, now: now)
+        let loops = makeControllers(context)
+        let scheduler = Scheduler(
+            client: self.client("kube-scheduler"), informers: informers, logger: logger, now: now)
+        try await withThrowingDiscardingTaskGroup { group in
+            group.addTask { try await informers.run() }
+            group.addTask { try await scheduler.run() }
+            for loop in loops { group.addTask { try await loop.run() } }
+        }
+    }
+
+    private func makeControllers(_ context: ControllerContext) -> [any ControlLoop] {
+        let table = ResourceTable.builtIn
+        let stored = table.resources.filter { resource in
+            resource.isStored && resource.allows("delete") && resource.allows("watch")
+                && table.group(resource.group)?.preferred.version == resource.version && resource.kind != "Event"
+        }
+        let namespaced = table.resources.filter { resource in
+            resource.isStored && resource.isNamespaced && resource.allows("deletecollection")
+                && table.group(resource.group)?.preferred.version == resource.version
+                && resource.group != "events.k8s.io"
+        }
+        let authority = String(decoding: identity.authorityPEM, as: UTF8.self)
+        return [
+            ReplicaController(.replicaSet, context: context),
+            ReplicaController(.replicationController, context: context),
+            DeploymentController(context: context),
+            EndpointsController(context: context),
+            VolumeController(context: context),
+            NodeRangeController(context: context, clusterRange: configuration.network.clusterCIDR),
+            ServiceAccountController(context: context, certificateAuthority: { authority }),
+            NamespaceController(context: context, resources: namespaced.map(\.resource)),
+            GarbageCollector(context: context, resources: stored.map(\.resource)) { kind in
+                table[kind].map { ($0.resource, $0.isNamespaced) }
+            },
+        ]
+    }
+
+    private func client(_ component: String) -> InProcessClient {
+        server.client(
+            user: UserInfo(name: "system:\(component)", groups: ["system:authenticated"]), manager: component)
+    }
+}

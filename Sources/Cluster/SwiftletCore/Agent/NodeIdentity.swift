@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import LinuxSystem
+import Netlink
+
+/// Who this node is: its name and the addresses at which others reach it.
+struct NodeIdentity: Sendable, Hashable {
+    var name: String
+    var hostName: String
+    /// The first is the one that the API server and other nodes use.
+    var addresses: [IPAddress]
+
+    /// Takes what the configuration says and finds out the rest.
+    ///
+    /// - Throws: ``ConfigurationError`` when the host name cannot name a node, or the machine has no address.
+    static func discover(_ configuration: Configuration) throws -> NodeIdentity {
+        let hostName = try Files.readText("/proc/sys/kernel/hostname").trimmed
+        let name = configuration.nodeName.isEmpty ? hostName.lowercased() : configuration.nodeName
+        guard Configuration.isNodeName(name) else {
+            throw ConfigurationError(
+                field: "nodeName",
+                reason: "the host name \"\(hostName)\" cannot name a node; set nodeName, or another host name")
+        }
+        let addresses =
+            configuration.nodeAddresses.isEmpty
+            ? try findAddresses(bridge: configuration.network.bridge) : configuration.nodeAddresses
+        return NodeIdentity(name: name, hostName: hostName, addresses: addresses)
+    }
+
+    /// The address of the default route's link first; without a default route any address that is not our own bridge's;
+    /// loopback at last, so that a board without network still is a node of its own.
+    private static func findAddresses(bridge: String) throws -> [IPAddress] {
+        let session = try RouteSession()
+        let links = try session.links().filter { $0.isUp && !$0.isLoopback && $0.name != bridge && $0.kind != "veth" }
+        let uplink = try session.routes().filter { $0.destination.prefixLength == 0 }
+            .min { $0.priority ?? 0 < $1.priority ?? 0 }
+        // A node in a network namespace of its own has a veth as its only way out.
+        let eligible = Set(links.map(\.index) + [uplink?.link].compactMap { $0 })
+        let found = try session.addresses().filter {
+            eligible.contains($0.link) && $0.network.address.isV4 && !$0.network.address.isLinkLocal
+        }
+        let sorted = found.sorted { left, right in
+            let (isLeft, isRight) = (left.link == uplink?.link, right.link == uplink?.link)
+            return isLeft == isRight ? left.link < right.link : isLeft
+        }
+        return sorted.isEmpty ? [.loopbackV4] : sorted.map(\.network.address)
+    }
+}
+
+extension String {
+    /// Without the white space at both ends.
+    var trimmed: String {
+        var result = Substring(self)
+        while let last = result.last, last.isWhitespace { result.removeLast() }
+        return String(result.drop(while: \.isWhitespace))
+    }
+}
