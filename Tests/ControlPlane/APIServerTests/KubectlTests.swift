@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTransport
 import JSON
 import KubeAPI
+import KubeClient
+import Logging
+import NIOCore
+import NIOHTTP1
+import NIOPosix
 import Testing
 
 @testable import APIServer
@@ -210,5 +216,61 @@ import Testing
             let warned = try await kubectl("apply", "--validate=warn", "-f", "-", input: text)
             #expect(warned.errors.contains(#"Warning: unknown field "spec.replicaz""#), "\(warned.errors)")
         }
+    }
+
+    @Test func tablesHaveTheColumnsOfTheirKind() async throws {
+        try await withKubectl { kubectl, _ in
+            try await kubectl("apply", "-f", "-", input: Self.deployment)
+            let list = try await kubectl("get", "deployments")
+            #expect(list.output.hasPrefix("NAME   READY   UP-TO-DATE   AVAILABLE   AGE\n"), "\(list)")
+            let wide = try await kubectl("get", "deployments", "-o", "wide")
+            #expect(wide.output.contains("SELECTOR"))
+            let watched = try await kubectl("get", "deployments", "-w", "--request-timeout=2s")
+            #expect(watched.output.contains("web    0/2"), "\(watched)")
+            let described = try await kubectl("describe", "deployment", "web")
+            #expect(described.output.contains("StrategyType:"), "\(described)")
+            let label = try await kubectl("get", "deployments", "-l", "app=web", "-o", "name")
+            #expect(label.output == "deployment.apps/web\n")
+            #expect(try await kubectl("get", "deployments", "-l", "app=other").errors.contains("No resources found"))
+            let waited = try await kubectl(
+                "wait", "deployment/web", "--for=jsonpath={.spec.replicas}=2", "--timeout=5s")
+            #expect(waited.output.contains("condition met"), "\(waited)")
+        }
+    }
+
+    @Test func logsAndExecReachTheKubelet() async throws {
+        try await withKubectl { kubectl, api in
+            let kubelet = HTTPServer(
+                handler: FakeKubelet(), group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "kubelet"))
+            let address = try await kubelet.bind(host: "127.0.0.1", port: 0, tls: nil)
+            async let serving: Void = kubelet.run()
+            var node = KubeObject(.init("", "v1", "Node"), name: "n1")
+            node.status = [
+                "addresses": [["type": "InternalIP", "address": "127.0.0.1"]],
+                "daemonEndpoints": ["kubeletEndpoint": ["Port": JSON(address.port ?? 0)]],
+            ]
+            _ = try await api.client.create(.init("", "v1", "nodes"), object: node)
+            try await kubectl("create", "serviceaccount", "default")
+            try await kubectl("run", "p", "--image=busybox", "--overrides", #"{"spec":{"nodeName":"n1"}}"#)
+            let logs = try await kubectl("logs", "p", "--tail=3")
+            #expect(logs.output == "/containerLogs/default/p/p?tailLines=3\n", "\(logs)")
+            let raw = try await kubectl("get", "--raw", "/api/v1/nodes/n1/proxy/stats/summary?x=y")
+            #expect(raw.output == "/stats/summary?x=y\n", "\(raw)")
+            let wrong = try await kubectl("logs", "p", "-c", "nothing")
+            #expect(wrong.errors.contains("container nothing is not valid for pod p"), "\(wrong)")
+            kubelet.shutdown()
+            await serving
+        }
+    }
+}
+
+/// Says what it was asked.
+private struct FakeKubelet: HTTPHandler {
+    func handleImmediately(_ request: HTTPRequest) -> HTTPResponse? {
+        HTTPResponse(status: .ok, body: .bytes(ByteBuffer(string: request.uri + "\n")))
+    }
+
+    func handle(_ request: HTTPRequest) async -> HTTPResponse {
+        HTTPResponse(status: .internalServerError, body: .bytes(ByteBuffer()))
     }
 }

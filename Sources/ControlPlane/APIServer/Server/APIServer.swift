@@ -50,7 +50,9 @@ package final class APIServer: Sendable {
         }
         objects = ObjectHandlers(
             registry: registry, subresources: subresources,
-            reviews: AccessReviews(authorizer: registry.authorizer, authenticator: authenticator, clock: clock))
+            reviews: AccessReviews(authorizer: registry.authorizer, authenticator: authenticator, clock: clock),
+            proxy: NodeProxy(
+                registry: registry, client: HTTPUpgradeClient(group: group), kubeletTLS: configuration.kubeletTLS))
         let limits = InFlightLimits(
             reading: configuration.maximumReading, mutating: configuration.maximumMutating)
         let metrics = RequestMetrics()

@@ -38,6 +38,9 @@ package struct APIServerConfiguration: Sendable {
     package var maximumMutating = 200
     package var requestTimeout = Duration.seconds(60)
     package var version = ServerVersion()
+    /// How kubelets are reached for logs, exec and the like: the authorities that they are verified against and the
+    /// certificate that they are shown.
+    package var kubeletTLS: HTTPClientTLS?
 
     package init(advertised: Listener, serviceAccountKey: PrivateKey) {
         self.advertised = advertised

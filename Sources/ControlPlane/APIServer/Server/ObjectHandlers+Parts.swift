@@ -15,6 +15,9 @@ extension ObjectHandlers {
             let part = served.info.subresource(info.subresource)
         else { throw Registry.noSuchResource }
         guard part.verbs.contains(info.verb) else { throw Self.methodNotAllowed }
+        if APICall.streamingSubresources.contains(info.subresource), let proxied = try await proxy.answer(call, user) {
+            return proxied
+        }
         let presentation = Presentation(
             negotiated: try .choose(accept: call.request.headers.first(name: "Accept")), served: served,
             includeObject: call.query["includeObject"] ?? "", now: registry.clock.now)

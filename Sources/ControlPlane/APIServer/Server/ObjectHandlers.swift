@@ -12,6 +12,7 @@ struct ObjectHandlers: Sendable {
     let registry: Registry
     let subresources: Subresources
     let reviews: AccessReviews
+    let proxy: NodeProxy
     let lists = ListCache()
 
     func answer(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
