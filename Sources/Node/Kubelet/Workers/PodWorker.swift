@@ -64,6 +64,7 @@ final class PodWorker: Sendable {
             group.addTask { await children.run() }
             group.addTask { await self.publisher.run() }
             perform(begin(found, refusal), children)
+            watchAdopted()
             publish()
             while let event = await mailbox.next() {
                 let actions = step(event)
@@ -91,6 +92,15 @@ final class PodWorker: Sendable {
             }
             return state.machine.adopt(
                 found?.instances ?? [:], sandboxAddresses: found?.sandbox?.addresses, volumesReady: false, now: now)
+        }
+    }
+
+    /// Has the ends of containers told that an earlier run started.
+    private func watchAdopted() {
+        let (pod, facts) = state.withLock { ($0.machine.pod, $0.machine.facts) }
+        for container in pod.allContainers {
+            guard let instance = facts[container.name]?.current, instance.exit == nil else { continue }
+            watch(container, instance)
         }
     }
 
