@@ -114,6 +114,9 @@ struct NodeComposition: Sendable {
             .init(
                 certificateChain: identity.apiServer.certificatePEM, privateKey: identity.apiServer.keyPEM,
                 clientAuthorities: identity.authorityPEM))
+        settings.kubeletTLS = HTTPClientTLS(
+            verification: .authorities(identity.authorityPEM),
+            identity: (identity.apiServerKubeletClient.certificatePEM, identity.apiServerKubeletClient.keyPEM))
         settings.registry.serviceRange = configuration.network.serviceCIDR
         if let ports = configuration.portRange { settings.registry.nodePorts = ports }
         settings.version = ServerVersion(gitVersion: ProductVersion.git)
