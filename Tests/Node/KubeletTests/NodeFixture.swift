@@ -9,6 +9,7 @@ import Logging
 import NIOPosix
 import PodRuntime
 import SandboxNetwork
+import Synchronization
 import Testing
 
 @testable import Kubelet
@@ -133,5 +134,39 @@ struct NodeFixture: Sendable {
         }
         try runtime.cgroups.remove("/kubelet-test-\(tag)")
         try Files.removeTree(directory)
+    }
+
+    /// Runs commands with input, and with a terminal, as exec does.
+    func checkStreams(_ runtime: PodRuntime, _ id: String) async throws {
+        let cat = ScriptedClient([.stdin(Array("ping".utf8)), .stdinClosed])
+        let code = try await runtime.exec(
+            id, command: ["cat"], options: .init(stdin: true, stdout: true, stderr: true), client: cat)
+        #expect(code == 0)
+        #expect(cat.output == "ping")
+        let terminal = ScriptedClient([.resize(width: 100, height: 40), .stdin(Array("stty size; exit 5\n".utf8))])
+        let shell = try await runtime.exec(
+            id, command: ["sh"], options: .init(stdin: true, stdout: true, tty: true), client: terminal)
+        #expect(shell == 5)
+        #expect(terminal.output.contains("40 100"))
+    }
+}
+
+/// A client that sends what it is told and then stays silent.
+final class ScriptedClient: ProcessClient {
+    private let inputs: Mutex<[ProcessInput]>
+    private let received = Mutex("")
+
+    init(_ inputs: [ProcessInput]) { self.inputs = Mutex(inputs) }
+
+    var output: String { received.withLock { $0 } }
+
+    func receive() async throws -> ProcessInput? {
+        if let next = inputs.withLock({ $0.isEmpty ? nil : $0.removeFirst() }) { return next }
+        try await Task.sleep(for: .seconds(1000))
+        return nil
+    }
+
+    func send(_ bytes: [UInt8], isError: Bool) async throws {
+        received.withLock { $0 += String(decoding: bytes, as: UTF8.self) }
     }
 }

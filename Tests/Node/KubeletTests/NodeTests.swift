@@ -37,6 +37,7 @@ struct NodeTests {
                 #expect(result == CommandResult(exitCode: 3, output: Array("out\n".utf8)))
                 let log = String(decoding: try Files.read(record.logPath), as: UTF8.self)
                 #expect(log.hasSuffix(" stdout F hello\n"))
+                try await node.checkStreams(runtime, record.id)
                 let deleted = ContinuousClock.now
                 try await node.cluster.delete(
                     .pods, namespace: "default", name: "web", options: DeleteOptions(gracePeriodSeconds: 1))
