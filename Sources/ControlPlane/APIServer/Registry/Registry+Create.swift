@@ -52,6 +52,7 @@ extension Registry {
             FieldOwnership.recordWrite(&object, live: nil, served, subresource: "", options, context, now: clock.now)
         }
         prepareMetadata(&object, served)
+        ObjectRules.prepareForCreate(&object.json, kind: served.storedKind)
         do {
             try await served.behaviour.prepare(change, &object)
             try SchemaRules.validate(object, old: nil, served, extra: served.behaviour.problems(change, object))

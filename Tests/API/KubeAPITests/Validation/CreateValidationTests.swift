@@ -272,6 +272,26 @@ struct CreateValidationTests {
         #expect(single.message == "Pod \"y\" is invalid: spec.selector: Required value")
     }
 
+    @Test func jobsGetTheirSelector() throws {
+        let kind = GroupVersionKind("batch", "v1", "Job")
+        let text = #"""
+            {"metadata":{"name":"j","namespace":"default","uid":"u"},"spec":{"template":{"spec":{
+            "restartPolicy":"Never","containers":[{"name":"a","image":"i:1"}]}}}}
+            """#
+        var job = try ObjectRules.check(JSON.parse(text), kind: kind, strictness: .strict).json
+        ObjectRules.applyDefaults(&job, kind: kind)
+        let errors = ObjectRules.validateCreate(job, kind: kind)
+        #expect(errors.map(\.description) == ["spec.selector: Required value"])
+        ObjectRules.prepareForCreate(&job, kind: kind)
+        #expect(ObjectRules.validateCreate(job, kind: kind) == [])
+        #expect(job["spec"]?["selector"] == ["matchLabels": ["batch.kubernetes.io/controller-uid": "u"]])
+        #expect(
+            job["spec"]?["template"]?["metadata"]?["labels"] == [
+                "controller-uid": "u", "batch.kubernetes.io/controller-uid": "u", "job-name": "j",
+                "batch.kubernetes.io/job-name": "j",
+            ])
+    }
+
     @Test(arguments: [
         ("@daily", true), ("@every 1h30m", true), ("0 0 1 1 *", true), ("0-30/5 9-17 * * mon-fri", true),
         ("0 0 ? * 0", true), ("60 * * * *", false), ("* 24 * * *", false), ("* * 0 * *", false),
