@@ -11,8 +11,8 @@ final class Authenticator: Sendable {
     private let tokens: [String: UserInfo]
     private let serviceAccounts: ServiceAccountTokens?
     private let clock: any WallClock
-    private let certificateUsers = BoundedCache<ObjectIdentifier, CertificateUser>(capacity: 1024)
-    private let tokenUsers = BoundedCache<String, TokenUser>(capacity: 4096)
+    private let certificateUsers = BoundedCache<ObjectIdentifier, CertificateUser>(capacity: 256)
+    private let tokenUsers = BoundedCache<String, TokenUser>(capacity: 1024)
 
     /// What a connection's certificate says; keeps the peer alive so that its identity is not given to another one.
     private struct CertificateUser: Sendable {

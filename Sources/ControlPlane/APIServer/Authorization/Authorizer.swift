@@ -41,11 +41,24 @@ final class Authorizer: Sendable {
         key.user.uid = ""
         return withCurrentPolicy { state in
             if let known = state.decisions[key] { return known }
-            let decision = state.policy.decide(key)
+            let decision = Self.decide(key, state.policy)
             if state.decisions.count >= Self.maximumDecisions { state.decisions.removeAll(keepingCapacity: true) }
             state.decisions[key] = decision
             return decision
         }
+    }
+
+    /// RBAC's decision, or for kubelets that of the role `system:node`, which no binding gives them.
+    private static func decide(_ attributes: AccessAttributes, _ policy: RBACPolicy) -> RBACPolicy.Decision {
+        var decision = policy.decide(attributes)
+        guard !decision.isAllowed, attributes.user.nodeName != nil else { return decision }
+        // Without the role there is nothing to allow.
+        let rules = try? policy.rules(roleKind: "ClusterRole", roleName: "system:node", namespace: "")
+        if rules?.contains(where: { $0.allows(attributes) }) ?? false {
+            decision.isAllowed = true
+            decision.reason = ""
+        }
+        return decision
     }
 
     /// - Throws: `Forbidden` unless the request is allowed.

@@ -47,6 +47,7 @@ extension Registry {
         }
         var object = submitted
         try SchemaRules.applyDefaults(&object, served)
+        try NodeRestriction.check(change, object)
         try await served.behaviour.admit(change, &object)
         if case .update = recording {
             FieldOwnership.recordWrite(&object, live: nil, served, subresource: "", options, context, now: clock.now)

@@ -22,6 +22,7 @@ extension Registry {
                 operation: .delete, served: served, subresource: "", old: object, user: context.user,
                 isDryRun: submitted.dryRun, isTrusted: context.isTrusted, warnings: context.warnings, registry: self)
             var options = submitted
+            try NodeRestriction.check(change, object)
             try await served.behaviour.admitDeletion(change, object, &options)
             let plan = deletionPlan(object, served, options)
             if case .nothingToDo = plan { return Written(object: object, bytes: existing.bytes) }

@@ -87,6 +87,7 @@ extension Registry {
         try keepIdentity(&object, old, request)
         if request.appliesDefaults { try SchemaRules.applyDefaults(&object, served) }
         separateStatus(&object, old, request)
+        try NodeRestriction.check(change, object)
         try await served.behaviour.admit(change, &object)
         if case .update = request.recording {
             FieldOwnership.recordWrite(

@@ -93,14 +93,20 @@ package final class APIServer: Sendable {
         let system = SystemObjects(
             client: client(user: .loopback, manager: "kube-apiserver"), registry: registry,
             advertised: configuration.advertised, logger: logger)
+        let aggregation = RoleAggregation(
+            client: client(user: .loopback, manager: "clusterrole-aggregation-controller"), registry: registry,
+            logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await self.server.run() }
             group.addTask { try await self.registry.authorizer.run() }
             group.addTask {
                 try await system.ensure()
+                try await aggregation.reconcile()
                 self.health.becomeReady()
                 self.readiness.set()
+                async let following: Void = aggregation.run()
                 try await Housekeeping(registry: self.registry, lists: self.objects.lists).run()
+                try await following
             }
             defer {
                 health.beginShutdown()

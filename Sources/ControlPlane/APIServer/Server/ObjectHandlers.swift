@@ -17,6 +17,8 @@ struct ObjectHandlers: Sendable {
 
     func answer(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
         let info = call.info
+        let group = registry.catalogue.table.group(info.groupVersion.group)
+        guard group?.versions.contains(info.groupVersion.version) ?? false else { return Responses.pageNotFound }
         if call.request.method == .POST, AccessReviews.resources.contains(info.resource), info.name.isEmpty,
             registry.catalogue.table[info.groupVersionResource] != nil
         {

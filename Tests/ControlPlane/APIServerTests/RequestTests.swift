@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import KubeAPI
+import Testing
+
+@testable import APIServer
+
+@Suite struct RequestTests {
+    private func info(_ method: String, _ path: String, _ query: String = "") -> RequestInfo {
+        RequestInfo(method: method, path: path, query: QueryParameters(query))
+    }
+
+    @Test func pathsOfObjectsAreRead() {
+        let pod = info("GET", "/api/v1/namespaces/default/pods/p/log")
+        #expect(pod.verb == "get")
+        #expect(pod.groupVersionResource == GroupVersionResource("", "v1", "pods"))
+        #expect(pod.namespace == "default")
+        #expect(pod.name == "p")
+        #expect(pod.subresource == "log")
+        let role = info("DELETE", "/apis/rbac.authorization.k8s.io/v1/clusterroles/r")
+        #expect(role.verb == "delete")
+        #expect(role.groupVersion.group == "rbac.authorization.k8s.io")
+        #expect(role.namespace.isEmpty)
+        let proxied = info("POST", "/api/v1/namespaces/d/services/s:80/proxy/a/b")
+        #expect(proxied.verb == "create")
+        #expect(proxied.name == "s:80")
+        #expect(proxied.remainder == "a/b")
+    }
+
+    @Test func namespacesAreResourcesToo() {
+        let namespace = info("GET", "/api/v1/namespaces/n")
+        #expect(namespace.resource == "namespaces")
+        #expect(namespace.name == "n")
+        #expect(namespace.namespace == "n")
+        let finalize = info("PUT", "/api/v1/namespaces/n/finalize")
+        #expect(finalize.resource == "namespaces")
+        #expect(finalize.subresource == "finalize")
+    }
+
+    @Test(arguments: [
+        ("GET", "/api/v1/pods", "", "list"), ("GET", "/api/v1/pods", "watch=true", "watch"),
+        ("GET", "/api/v1/pods", "watch=0", "list"), ("GET", "/api/v1/watch/pods", "", "watch"),
+        ("DELETE", "/api/v1/namespaces/d/pods", "", "deletecollection"),
+        ("POST", "/api/v1/namespaces/d/pods", "", "create"),
+        ("PATCH", "/api/v1/namespaces/d/pods/p", "", "patch"), ("PUT", "/api/v1/namespaces/d/pods/p", "", "update"),
+    ])
+    func verbsFollowFromMethodAndPath(_ method: String, _ path: String, _ query: String, _ verb: String) {
+        #expect(info(method, path, query).verb == verb)
+    }
+
+    @Test func otherPathsAreNotResources() {
+        for path in ["/healthz", "/api", "/apis/apps/v1", "/openapi/v3/apis/apps/v1"] {
+            #expect(!info("GET", path).isResourceRequest, "\(path)")
+        }
+    }
+
+    @Test func fieldSelectorOnTheNameCountsForAccess() {
+        #expect(info("GET", "/api/v1/namespaces/d/secrets", "fieldSelector=metadata.name%3Da").name == "a")
+        #expect(info("GET", "/api/v1/namespaces/d/secrets", "fieldSelector=metadata.name%3Da,x%3Dy").name.isEmpty)
+    }
+
+    @Test func queriesAreDecodedAndChecked() throws {
+        let query = QueryParameters("labelSelector=a%20in%20(b,c)&limit=5&x=1+2&dryRun=All")
+        #expect(try query.listOptions().labelSelector == "a in (b,c)")
+        #expect(try query.listOptions().limit == 5)
+        #expect(query["x"] == "1 2")
+        #expect(try query.writeOptions("CreateOptions").dryRun)
+        #expect(throws: StatusError.self) { try QueryParameters("limit=x").listOptions() }
+        #expect(throws: StatusError.self) { try QueryParameters("dryRun=Some").writeOptions("CreateOptions") }
+        #expect(throws: StatusError.self) { try QueryParameters("fieldValidation=x").writeOptions("CreateOptions") }
+    }
+
+    @Test func clientsGetTheFormThatTheyPrefer() throws {
+        let kubectl =
+            "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,"
+            + "application/json"
+        #expect(try Negotiated.choose(accept: kubectl).representation == .table(version: "v1"))
+        #expect(try Negotiated.choose(accept: "application/vnd.kubernetes.protobuf, application/json") == .json)
+        #expect(
+            try Negotiated.choose(accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1")
+                .representation == .metadata(version: "v1"))
+        #expect(throws: StatusError.self) { try Negotiated.choose(accept: "application/vnd.kubernetes.protobuf") }
+        #expect(throws: StatusError.self) { try Negotiated.choose(accept: "text/html") }
+    }
+
+    @Test func continueTokensReturnWhatTheyHold() throws {
+        let token = ContinueToken(revision: 17, last: "default/a")
+        #expect(try ContinueToken(parsing: token.text) == token)
+        #expect(throws: StatusError.self) { try ContinueToken(parsing: "nonsense") }
+    }
+}
