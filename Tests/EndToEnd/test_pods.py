@@ -50,8 +50,8 @@ class PodTests(NodeTestCase):
 
     def test_restarts_what_dies_and_keeps_its_log(self):
         self.node.apply(self.pod("crashing", "echo run; exit 1"))
-        status = lambda: self.node.json("get", "pod", "crashing")["status"]["containerStatuses"][0]
-        until(lambda: status()["restartCount"] >= 1 and status().get("lastState", {}).get("terminated"))
+        status = lambda: self.node.json("get", "pod", "crashing")["status"].get("containerStatuses", [{}])[0]
+        until(lambda: status().get("restartCount", 0) >= 1 and status().get("lastState", {}).get("terminated"))
         self.assertEqual(status()["lastState"]["terminated"]["exitCode"], 1)
         self.assertEqual(self.node.kubectl("logs", "crashing", "--previous").stdout, "run\n")
         until(lambda: status()["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff")
@@ -81,7 +81,7 @@ class PodTests(NodeTestCase):
         mounts = [("map", {"configMap": {"name": "files"}}), ("secret", {"secret": {"secretName": "files"}}),
                   ("down", {"downwardAPI": {"items": [{"path": "labels", "fieldRef": {"fieldPath": "metadata.labels"}}]}})]
         _, log = self.finished_pod(
-            "volumes", "cat /map/a /secret/b /down/labels; ls /var/run/secrets/kubernetes.io/serviceaccount",
+            "volumes", "cat /map/a /secret/b /down/labels; echo; ls /var/run/secrets/kubernetes.io/serviceaccount",
             volumes=[{"name": n, **source} for n, source in mounts],
             container={"volumeMounts": [{"name": n, "mountPath": f"/{n}"} for n, _ in mounts]})
         self.assertTrue(log.startswith('12app="volumes"'), log)
