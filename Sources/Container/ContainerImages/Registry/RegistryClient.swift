@@ -58,6 +58,8 @@ final class RegistryClient: Sendable {
             redirectConfiguration: .disallow,
             timeout: .init(connect: TimeAmount(timeouts.connect), read: TimeAmount(timeouts.idle)))
         configuration.httpVersion = .http1Only
+        // A refused connection is told at once: our own retries, and the caller's back-off, decide what follows.
+        configuration.connectionPool.retryConnectionEstablishment = false
         return HTTPClient(eventLoopGroupProvider: .singleton, configuration: configuration)
     }
 }

@@ -34,7 +34,7 @@ package struct RegistryConfiguration: Sendable, Hashable {
         /// Between two pieces of a body: a registry that hangs is given up after this.
         package var idle: Duration = .seconds(30)
         /// Attempts at one request, the first included.
-        package var attempts = 4
+        package var attempts = 3
         /// The wait before the second attempt; it doubles for each further one.
         package var firstDelay: Duration = .seconds(1)
         /// The longest wait, also where the registry asks for more by `Retry-After`.
