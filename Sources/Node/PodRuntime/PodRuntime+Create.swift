@@ -95,6 +95,7 @@ extension PodRuntime {
 
     /// `/var/log/containers/<pod>_<namespace>_<container>-<id>.log`, where log shippers look.
     func logLink(_ record: ContainerRecord) -> String {
-        "\(configuration.containerLogDirectory)/\(record.pod.name)_\(record.pod.namespace)_\(record.name)-\(record.id).log"
+        let name = "\(record.pod.name)_\(record.pod.namespace)_\(record.name)-\(record.id)"
+        return "\(configuration.containerLogDirectory)/\(name).log"
     }
 }

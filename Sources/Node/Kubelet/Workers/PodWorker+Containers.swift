@@ -62,8 +62,15 @@ extension PodWorker {
         let names = ContainerEnvironment.references(of: container)
         for name in names.configMaps { sources.configMaps[name] = try await context.objects.get(pod.configMap(name)) }
         for name in names.secrets { sources.secrets[name] = try await context.objects.get(pod.secret(name)) }
+        try await waitForServices()
         sources.services = context.services.list()
         return sources
+    }
+
+    /// Gives the first list of services a moment to come: a pod that starts with the agent wants to find the API. A node
+    /// that is cut off from it starts its pods all the same.
+    private func waitForServices() async throws {
+        for _ in 0..<50 where !context.services.isSynced { try await Task.sleep(for: .milliseconds(100)) }
     }
 
     /// Creates and starts an instance; a program that cannot be run leaves one that ended with 128.
@@ -216,8 +223,8 @@ extension PodWorker {
             let result = try await context.runtime.execute(id, command: command)
             return result.exitCode == 0 ? .success() : .failure(String(decoding: result.output, as: UTF8.self))
         case .http(let get):
-            let agent =
-                "kube-probe/\(context.configuration.version.dropFirst(1).split(separator: ".").prefix(2).joined(separator: "."))"
+            let version = context.configuration.version.dropFirst(1).split(separator: ".").prefix(2)
+            let agent = "kube-probe/\(version.joined(separator: "."))"
             do {
                 let answer = try await HTTPProber.get(get, userAgent: agent, on: context.eventLoops)
                 if (200..<400).contains(answer.status) { return .success() }
