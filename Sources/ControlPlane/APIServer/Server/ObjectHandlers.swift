@@ -127,10 +127,11 @@ struct ObjectHandlers: Sendable {
                 try await writer.write(WatchEventEncoder.failure(error))
             }
         }
-        let seconds = options.timeoutSeconds ?? Int.random(in: Self.watchSeconds)
+        let wanted = options.timeoutSeconds ?? 0
+        let seconds = wanted > 0 ? wanted : Int.random(in: Self.watchSeconds)
         let body = WatchBody(
             watch: watch, presentation: presentation, registry: registry,
-            allowsBookmarks: options.allowBookmarks, duration: .seconds(max(0, seconds)))
+            allowsBookmarks: options.allowBookmarks, duration: .seconds(seconds))
         return Self.stream(type: presentation.negotiated.contentType) { try await body.write(to: $0) }
     }
 
