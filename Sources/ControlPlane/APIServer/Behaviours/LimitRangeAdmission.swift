@@ -3,7 +3,8 @@
 import JSON
 import KubeAPI
 
-/// Fills in and enforces the limits that a namespace sets its containers (upstream: `plugin/pkg/admission/limitranger`).
+/// Fills in and enforces the limits that a namespace sets its containers (upstream:
+/// `plugin/pkg/admission/limitranger`).
 enum LimitRangeAdmission {
     private static let ranges = GroupVersionResource("", "v1", "limitranges")
 

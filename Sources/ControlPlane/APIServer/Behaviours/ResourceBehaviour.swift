@@ -6,7 +6,8 @@ import Storage
 
 /// What is particular about the objects of one resource; everything else is the registry's generic path.
 ///
-/// The registry calls, for a creation or an update: ``admit(_:_:)``, ``prepare(_:_:)``, ``problems(_:_:)``, and after the
+/// The registry calls, for a creation or an update: ``admit(_:_:)``, ``prepare(_:_:)``, ``problems(_:_:)``, and
+/// after the
 /// write ``written(_:_:)`` or, if there was none, ``abandoned(_:_:)``. Each call may come several times for one request
 /// (once per attempt); a hook that takes something (an address) gives it back in ``abandoned(_:_:)``.
 protocol ResourceBehaviour: Sendable {

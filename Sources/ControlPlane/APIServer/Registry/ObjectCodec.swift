@@ -22,7 +22,8 @@ struct EncodedObject: Sendable {
 
 /// Turns objects into the bytes that are stored and served, and back.
 ///
-/// Every stored object begins `{"kind":"K","apiVersion":"V",`, which lists cut off and the metadata follows at once, with
+/// Every stored object begins `{"kind":"K","apiVersion":"V",`, which lists cut off and the metadata follows at once,
+/// with
 /// an empty `resourceVersion` that the sequencer fills in.
 enum ObjectCodec {
     /// The order in which upstream writes metadata; other members follow.

@@ -8,7 +8,8 @@ package import Storage
 /// Creates, reads, changes, deletes, lists and watches the objects of every resource: one generic path, with the
 /// particular in a ``ResourceBehaviour``.
 ///
-/// It knows nothing of HTTP, authentication or access; whoever calls it has been let in. Its errors are ``StatusError``.
+/// It knows nothing of HTTP, authentication or access; whoever calls it has been let in. Its errors are
+/// ``StatusError``.
 package final class Registry: Sendable {
     let storage: any Storage
     let clock: any WallClock
@@ -95,7 +96,8 @@ package final class Registry: Sendable {
 
 /// What the registry is told about the cluster.
 package struct RegistrySettings: Sendable {
-    /// Whether a snapshot of the store is always the newest state, as in an embedded store; otherwise reads wait for it.
+    /// Whether a snapshot of the store is always the newest state, as in an embedded store; otherwise reads wait for
+    /// it.
     package var snapshotsAreCurrent = true
     /// The range that services get their addresses from, in CIDR notation.
     package var serviceRange = "10.152.0.0/16"
