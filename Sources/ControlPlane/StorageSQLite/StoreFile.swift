@@ -37,7 +37,7 @@ final class StoreFile: @unchecked Sendable {
 
     let path: String
     private let database: DatabaseQueue
-    /// The locked directory; nil in memory. The lock goes with the descriptor.
+    /// The locked directory; nil in memory.
     private let directory: LockedDirectory?
 
     init(_ location: SQLiteStorage.Configuration.Location) throws(StorageOpenError) {
@@ -214,14 +214,15 @@ final class StoreFile: @unchecked Sendable {
         }
     }
 
-    /// Folds the log into the database and closes.
+    /// Folds the log into the database, closes it and gives the directory free.
     func close() throws {
         try database.inDatabase { db in try db.execute(sql: "PRAGMA wal_checkpoint(TRUNCATE)") }
         try database.close()
+        directory?.unlock()
     }
 }
 
-/// The store's directory, locked against other processes as long as this lives.
+/// The store's directory, locked against other processes until it is unlocked or this goes.
 private final class LockedDirectory: Sendable {
     private let handle: DirectoryHandle
 
@@ -243,5 +244,13 @@ private final class LockedDirectory: Sendable {
                 kind: .inaccessible, path: path, cause: "\(error)",
                 remedy: "make sure that the path is a directory and that this user may write to it")
         }
+    }
+
+    deinit { unlock() }
+
+    /// Closing the descriptor would not do: a child between its fork(2) and execve(2) still shares the lock.
+    func unlock() {
+        // It cannot fail for a descriptor that is open, and the lock ends with the process anyway.
+        try? handle.descriptor.unlock()
     }
 }

@@ -125,6 +125,11 @@ extension FileDescriptor {
         }
     }
 
+    /// Lets go of the flock(2) at once, also where a child that has not come to its execve(2) yet shares the descriptor.
+    package func unlock(_ subject: String = "") throws(SystemError) {
+        try systemCall("flock", subject) { flock(rawValue, LOCK_UN) }
+    }
+
     /// fstatvfs(3): room on the file system that holds the file.
     package func space(_ subject: String = "") throws(SystemError) -> FileSystemSpace {
         var status = statvfs()
