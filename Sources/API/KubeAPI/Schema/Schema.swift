@@ -33,6 +33,8 @@ package enum Schema {
         case "apiextensions.k8s.io": return "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.\(tail)"
         case "apiregistration.k8s.io": return "io.k8s.kube-aggregator.pkg.apis.apiregistration.\(tail)"
         default:
+            // Other projects' groups begin with the same words: `apps.example.com`, `networking.istio.io`.
+            guard !kind.group.contains(".") || kind.group.hasSuffix(".k8s.io") else { return nil }
             let name = kind.group.split(separator: ".").first ?? ""
             return "io.k8s.api.\(name).\(tail)"
         }

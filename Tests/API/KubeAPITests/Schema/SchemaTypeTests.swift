@@ -17,6 +17,14 @@ private let deployment = GroupVersionKind("apps", "v1", "Deployment")
 private let service = GroupVersionKind("", "v1", "Service")
 
 struct SchemaTypeTests {
+    @Test(arguments: [
+        GroupVersionKind("apps.example.com", "v1", "Deployment"), GroupVersionKind("core.oam.dev", "v1", "Pod"),
+        GroupVersionKind("networking.istio.io", "v1", "Ingress"),
+    ])
+    func kindsOfOtherProjectsAreNotTakenForBuiltInOnes(_ kind: GroupVersionKind) {
+        #expect(Schema.type(for: kind) == nil)
+    }
+
     @Test func everyServedKindHasAType() {
         for resource in ResourceTable.builtIn.resources {
             #expect(resource.type?.shape == .object, "\(resource.groupVersionKind)")
