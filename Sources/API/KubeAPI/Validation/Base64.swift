@@ -45,4 +45,35 @@ extension Base64 {
         }
         return String(decoding: result, as: UTF8.self)
     }
+
+    /// The bytes that a text stands for; nil where it is not base64.
+    static func decode(_ text: String) -> [UInt8]? {
+        guard firstInvalidByte(in: text) == nil else { return nil }
+        var result: [UInt8] = []
+        result.reserveCapacity(text.utf8.count / 4 * 3)
+        var group = 0
+        var bits = 0
+        for byte in text.utf8 {
+            guard let digit = value(ofDigit: byte) else { continue }
+            group = (group << 6 | digit) & 0xFFF
+            bits += 6
+            if bits >= 8 {
+                bits -= 8
+                result.append(UInt8(truncatingIfNeeded: group >> bits))
+            }
+        }
+        return result
+    }
+
+    /// What a digit is worth; nil for padding and line breaks.
+    private static func value(ofDigit byte: UInt8) -> Int? {
+        switch byte {
+        case 0x41...0x5A: Int(byte) - 0x41
+        case 0x61...0x7A: Int(byte) - 0x61 + 26
+        case 0x30...0x39: Int(byte) - 0x30 + 52
+        case 0x2B: 62
+        case 0x2F: 63
+        default: nil
+        }
+    }
 }

@@ -75,7 +75,7 @@ struct ObjectDecoder {
                 continue
             }
             path.append(.field(name))
-            if let decoded = try decode(value, as: field.type), !isLeftOut(decoded, field) { result[name] = decoded }
+            if let decoded = try decode(value, as: field.type), !field.leavesOut(decoded) { result[name] = decoded }
             path.removeLast()
         }
         if type.definition != nil { Self.complete(&result, of: type) }
@@ -103,22 +103,6 @@ struct ObjectDecoder {
             path.removeLast()
         }
         return result
-    }
-
-    private func isLeftOut(_ value: JSON, _ field: SchemaField) -> Bool {
-        if field.encoding.contains(.pointer) || field.encoding.isDisjoint(with: [.omitEmpty, .omitZero]) {
-            return false
-        }
-        switch value {
-        case .bool(let value): return !value
-        case .int(let value): return value == 0 && field.type.shape != .intOrString
-        case .double(let value): return value == 0
-        case .string(let value): return value.isEmpty && field.type.shape == .string
-        case .array(let value): return value.isEmpty
-        case .object(let value):
-            return value.isEmpty && (field.type.shape == .map || field.encoding.contains(.omitZero))
-        case .null: return true
-        }
     }
 
     /// Adds declared defaults and the zero values that Go writes.
@@ -274,6 +258,22 @@ struct GoTypeNames {
         case .intOrString: "intstr.IntOrString"
         case .quantity: "resource.Quantity"
         case .any: "interface {}"
+        }
+    }
+}
+
+extension SchemaField {
+    /// Whether Go's JSON encoder leaves the field out when it holds this value.
+    func leavesOut(_ value: JSON) -> Bool {
+        if encoding.contains(.pointer) || encoding.isDisjoint(with: [.omitEmpty, .omitZero]) { return false }
+        switch value {
+        case .bool(let value): return !value
+        case .int(let value): return value == 0 && type.shape != .intOrString
+        case .double(let value): return value == 0
+        case .string(let value): return value.isEmpty && type.shape == .string
+        case .array(let value): return value.isEmpty
+        case .object(let value): return value.isEmpty && (type.shape == .map || encoding.contains(.omitZero))
+        case .null: return true
         }
     }
 }

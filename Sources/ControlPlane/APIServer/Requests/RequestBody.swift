@@ -15,20 +15,34 @@ struct RequestBody: Sendable {
 
     /// Decodes the body by its content type, JSON if there is none.
     ///
+    /// - Parameter expected: the kind that the URL names, nil for options; custom kinds have no protobuf form.
     /// - Throws: `UnsupportedMediaType` (415), `BadRequest` for a text that is not what it should be.
-    init(_ request: HTTPRequest) throws(StatusError) {
+    init(_ request: HTTPRequest, expecting expected: GroupVersionKind? = nil) throws(StatusError) {
         let type = MediaType(request.headers.first(name: "Content-Type") ?? "application/json")
         switch type.type {
         case "", "application/json", "text/plain", "application/x-www-form-urlencoded", "*/*":
             try self.init(json: request.body)
         case "application/yaml", "text/yaml", "application/x-yaml": try self.init(yaml: request.body)
-        case ProtobufObject.mediaType:
-            self.init(parsed: try ProtobufObject.decode(Array(request.body.readableBytesView)))
+        case KubeProtobuf.mediaType where expected.map(KubeProtobuf.supports) ?? true:
+            try self.init(protobuf: request.body, expecting: expected)
         default:
             throw StatusError(
                 code: 415, reason: StatusError.Reason.unsupportedMediaType,
                 message: "the body of the request was in an unknown format - accepted media types include: "
-                    + "application/json, application/yaml, application/vnd.kubernetes.protobuf")
+                    + Self.acceptedTypes(expected))
+        }
+    }
+
+    private static func acceptedTypes(_ expected: GroupVersionKind?) -> String {
+        let always = "application/json, application/yaml"
+        return expected.map(KubeProtobuf.supports) ?? true ? "\(always), \(KubeProtobuf.mediaType)" : always
+    }
+
+    init(protobuf body: ByteBuffer, expecting expected: GroupVersionKind?) throws(StatusError) {
+        do throws(ProtobufError) {
+            json = try KubeProtobuf.decode(Array(body.readableBytesView), expecting: expected)
+        } catch {
+            throw .badRequest(error.description)
         }
     }
 
