@@ -45,6 +45,12 @@ package struct Negotiated: Hashable, Sendable {
 
     package static let json = Negotiated()
 
+    /// Whether objects go in the form of ``KubeProtobuf``.
+    package var isProtobuf: Bool { contentType == KubeProtobuf.mediaType }
+
+    /// The content type of a watch: a sequence of frames has another than an object, except in JSON.
+    package var streamType: String { contentType == "application/json" ? contentType : "\(contentType);stream=watch" }
+
     /// Every accepted media type of a list, best first (`q`, then order).
     static func ranked(_ accept: String) -> [MediaType] {
         var candidates: [(type: MediaType, weight: Double)] = []
@@ -63,8 +69,11 @@ package struct Negotiated: Hashable, Sendable {
 
     /// Chooses the first acceptable form.
     ///
-    /// - Throws: `NotAcceptable` (406) when JSON is not among what the client takes.
-    package static func choose(accept: String?) throws(StatusError) -> Negotiated {
+    /// - Parameter supportsProtobuf: whether the object has a protobuf form; those of custom kinds have none.
+    /// - Throws: `NotAcceptable` (406) when the server has nothing that the client takes.
+    package static func choose(
+        accept: String?, supportsProtobuf: @autoclosure () -> Bool = false
+    ) throws(StatusError) -> Negotiated {
         guard let accept, !accept.isEmpty, accept != "application/json", accept != "*/*" else { return .json }
         for type in ranked(accept) {
             switch type.type {
@@ -74,12 +83,24 @@ package struct Negotiated: Hashable, Sendable {
                     return Negotiated(representation: representation)
                 }
             case "application/yaml": return Negotiated(contentType: "application/yaml")
+            case KubeProtobuf.mediaType:
+                if let chosen = protobuf(type.parameters, supportsProtobuf()) { return chosen }
             default: continue
             }
         }
         throw StatusError(
             code: 406, reason: StatusError.Reason.notAcceptable,
-            message: "only the following media types are accepted: application/json, application/yaml")
+            message: "only the following media types are accepted: application/json, application/yaml"
+                + (supportsProtobuf() ? ", \(KubeProtobuf.mediaType)" : ""))
+    }
+
+    /// An object's own form, or its metadata, which has a form for every kind; tables have none.
+    private static func protobuf(_ parameters: [String: String], _ isSupported: Bool) -> Negotiated? {
+        guard let target = parameters["as"] else {
+            return isSupported ? Negotiated(contentType: KubeProtobuf.mediaType) : nil
+        }
+        guard case .metadata(let version)? = representation(target, parameters) else { return nil }
+        return Negotiated(representation: .metadata(version: version), contentType: KubeProtobuf.mediaType)
     }
 
     private static func representation(_ target: String, _ parameters: [String: String]) -> Representation? {

@@ -16,11 +16,11 @@ struct Presentation: Sendable {
     let now: Int64
 
     /// Whether stored bytes can be sent as they are.
-    var isVerbatim: Bool { negotiated.representation == .object && served.servesStoredBytes }
+    var isVerbatim: Bool { negotiated.representation == .object && !negotiated.isProtobuf && served.servesStoredBytes }
 
     func response(_ object: KubeObject, stored: [UInt8]?, code: Int) throws(StatusError) -> HTTPResponse {
         if isVerbatim, let stored { return Responses.bytes(stored, code: code, type: negotiated.contentType) }
-        return Responses.json(try json(object), code: code, type: negotiated.contentType)
+        return try Responses.object(try json(object), code: code, in: negotiated)
     }
 
     /// One object in the wanted form.
@@ -38,6 +38,7 @@ struct Presentation: Sendable {
     /// A page of a list in the wanted form.
     func list(_ page: ListPage, _ registry: Registry) throws(StatusError) -> ByteBuffer {
         if isVerbatim { return ListBody.assemble(page, served) }
+        if negotiated.isProtobuf { return ByteBuffer(bytes: try protobufList(page, registry)) }
         var objects: [KubeObject] = []
         objects.reserveCapacity(page.values.count)
         for value in page.values { objects.append(try registry.decode(value, as: served)) }

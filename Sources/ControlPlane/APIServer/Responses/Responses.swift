@@ -34,8 +34,12 @@ enum Responses {
     static let pageNotFound = text("404 page not found\n", code: 404)
 
     /// A refusal.
-    static func failure(_ error: StatusError) -> HTTPResponse {
-        var response = json(error.json, code: error.code)
+    ///
+    /// - Parameter accept: the forms that the client takes; JSON where it names none that there is.
+    static func failure(_ error: StatusError, accept: String? = nil) -> HTTPResponse {
+        // Whatever goes wrong with the form must not hide the refusal itself.
+        let form = (try? Negotiated.choose(accept: accept, supportsProtobuf: true)) ?? .json
+        var response = (try? object(error.json, code: error.code, in: form)) ?? json(error.json, code: error.code)
         if let seconds = error.details?.retryAfterSeconds, seconds > 0 {
             response.headers.add(name: "Retry-After", value: String(seconds))
         }

@@ -11,6 +11,7 @@ enum StatusTranslation {
         case let error as StatusError: error
         case let error as StorageError: status(of: error)
         case let error as PKIError: .internalError(error.description)
+        case let error as ProtobufError: .internalError("an object has no protobuf form: \(error.description)")
         case is CancellationError:
             StatusError(
                 code: 504, reason: StatusError.Reason.timeout,

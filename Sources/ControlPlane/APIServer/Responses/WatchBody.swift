@@ -31,7 +31,8 @@ struct WatchBody: Sendable {
             throw error.cause
         } catch {
             // A watch that cannot go on says why in its last event.
-            try await writer.write(WatchEventEncoder.failure(StatusTranslation.status(of: error)))
+            try await writer.write(
+                WatchEventEncoder.failure(StatusTranslation.status(of: error), presentation.negotiated))
         }
     }
 
@@ -58,7 +59,7 @@ struct WatchBody: Sendable {
             }
         }
         if watch.marksInitialEnd {
-            encoder.appendBookmark(watch.startRevision, endsInitialEvents: true, to: &buffer)
+            try encoder.appendBookmark(watch.startRevision, endsInitialEvents: true, to: &buffer)
         }
         // Even an empty write sends the header, by which the client knows that the watch stands.
         try await Self.send(buffer, writer)
@@ -77,7 +78,7 @@ struct WatchBody: Sendable {
             if isOver { return }
             if allowsBookmarks {
                 var buffer = ByteBuffer()
-                encoder.appendBookmark(watch.deliveredRevision, endsInitialEvents: false, to: &buffer)
+                try encoder.appendBookmark(watch.deliveredRevision, endsInitialEvents: false, to: &buffer)
                 try await Self.send(buffer, writer)
             }
         }
@@ -144,7 +145,7 @@ struct WatchEventEncoder: Sendable {
             object = try registry.decodeShared(value, as: presentation.served)
         }
         guard let object else { return }
-        append(event.kind.rawValue, json(object), to: &buffer)
+        try append(event.kind.rawValue, json(object), to: &buffer)
     }
 
     private mutating func json(_ object: KubeObject) -> JSON {
@@ -159,26 +160,40 @@ struct WatchEventEncoder: Sendable {
         }
     }
 
-    mutating func appendBookmark(_ revision: Revision, endsInitialEvents: Bool, to buffer: inout ByteBuffer) {
+    mutating func appendBookmark(
+        _ revision: Revision, endsInitialEvents: Bool, to buffer: inout ByteBuffer
+    ) throws(StatusError) {
         let object = Bookmarks.object(presentation.served, revision: revision, endsInitialEvents: endsInitialEvents)
         switch presentation.negotiated.representation {
         case .table(let version):
             // A bookmark's row carries the revision in its object.
             let table = presentation.table([], metadata: object.metadata, version: version, hasColumns: false)
-            append("BOOKMARK", table, to: &buffer)
+            try append("BOOKMARK", table, to: &buffer)
         case .metadata(let version):
-            append("BOOKMARK", Presentation.metadata(object, version: version), to: &buffer)
-        case .object: append("BOOKMARK", object.json, to: &buffer)
+            try append("BOOKMARK", Presentation.metadata(object, version: version), to: &buffer)
+        case .object: try append("BOOKMARK", object.json, to: &buffer)
         }
     }
 
-    private func append(_ type: String, _ object: JSON, to buffer: inout ByteBuffer) {
+    private func append(_ type: String, _ object: JSON, to buffer: inout ByteBuffer) throws(StatusError) {
+        if presentation.negotiated.isProtobuf {
+            do throws(ProtobufError) {
+                buffer.writeBytes(KubeProtobuf.watchFrame(type: type, object: try KubeProtobuf.encode(object)))
+            } catch {
+                throw StatusTranslation.status(of: error)
+            }
+            return
+        }
         let event: JSON = ["type": .string(type), "object": object]
         buffer.writeBytes(event.serialized())
         buffer.writeInteger(UInt8(ascii: "\n"))
     }
 
-    static func failure(_ error: StatusError) -> ByteBuffer {
+    static func failure(_ error: StatusError, _ form: Negotiated) -> ByteBuffer {
+        // A status always has a protobuf form; were it not so, JSON would still say what went wrong.
+        if form.isProtobuf, let status = try? KubeProtobuf.encode(error.json) {
+            return ByteBuffer(bytes: KubeProtobuf.watchFrame(type: "ERROR", object: status))
+        }
         let event: JSON = ["type": "ERROR", "object": error.json]
         return ByteBuffer(bytes: event.serialized() + [UInt8(ascii: "\n")])
     }

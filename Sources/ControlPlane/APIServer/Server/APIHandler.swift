@@ -42,7 +42,8 @@ final class APIHandler: HTTPHandler {
             try authorizer.authorize(call.attributes(user))
             response = try await admitted(call, user)
         } catch {
-            response = Responses.failure(StatusTranslation.status(of: error))
+            response = Responses.failure(
+                StatusTranslation.status(of: error), accept: request.headers.first(name: "Accept"))
         }
         metrics.count(call.info, code: Int(response.status.code))
         return response

@@ -19,17 +19,17 @@ extension ObjectHandlers {
             return proxied
         }
         let presentation = Presentation(
-            negotiated: try .choose(accept: call.request.headers.first(name: "Accept")), served: served,
+            negotiated: try call.form(of: served.kind), served: served,
             includeObject: call.query["includeObject"] ?? "", now: registry.clock.now)
         let context = call.context(user)
         switch info.verb {
         case "get": return try await getPart(call, served, presentation)
         case "create":
             let options = try call.query.writeOptions("CreateOptions")
-            let object = try Self.typed(try RequestBody(call.request).json, as: part.kind)
+            let object = try Self.typed(try RequestBody(call.request, expecting: part.kind).json, as: part.kind)
             let answer = try await subresources.create(
                 call.subresourceRequest(options), object: object, context: context)
-            return Responses.json(answer.json, code: 201)
+            return try Responses.object(answer.json, code: 201, in: call.form(of: part.kind))
         case "update": return try await updatePart(call, served, part, presentation, context)
         case "patch": return try await patchPart(call, presentation, context)
         default: throw Self.methodNotAllowed
@@ -41,7 +41,7 @@ extension ObjectHandlers {
     ) async throws -> HTTPResponse {
         if call.info.subresource == "scale" {
             let scale = try await ScaleSubresource(registry).get(call.subresourceRequest(.init()))
-            return Responses.json(scale.json)
+            return try Responses.object(scale.json, in: call.form(of: GroupVersionKind("autoscaling", "v1", "Scale")))
         }
         let value = try await registry.value(served, namespace: call.info.namespace, name: call.info.name)
         return try presentation.response(
@@ -53,7 +53,7 @@ extension ObjectHandlers {
         _ context: RequestContext
     ) async throws -> HTTPResponse {
         let options = try call.query.writeOptions("UpdateOptions")
-        let body = try RequestBody(call.request)
+        let body = try RequestBody(call.request, expecting: part.kind)
         var object = try Self.typed(body.json, as: part.kind)
         if part.kind == served.kind {
             object = try SchemaRules.check(
@@ -64,7 +64,8 @@ extension ObjectHandlers {
             call.subresourceRequest(options), object: object, context: context)
         var response =
             part.kind == served.kind
-            ? try presentation.response(answer, stored: nil, code: 200) : Responses.json(answer.json)
+            ? try presentation.response(answer, stored: nil, code: 200)
+            : try Responses.object(answer.json, in: call.form(of: part.kind))
         response.add(warnings: context.warnings.all)
         return response
     }
@@ -78,7 +79,9 @@ extension ObjectHandlers {
             call.subresourceRequest(options), type: type, patch: patch, context: context)
         var response =
             answer.object.kind == presentation.served.kind.kind
-            ? try presentation.response(answer.object, stored: nil, code: 200) : Responses.json(answer.object.json)
+            ? try presentation.response(answer.object, stored: nil, code: 200)
+            : try Responses.object(
+                answer.object.json, in: call.form(of: answer.object.groupVersionKind ?? presentation.served.kind))
         response.add(warnings: context.warnings.all)
         return response
     }

@@ -60,7 +60,7 @@ struct ObjectHandlers: Sendable {
 
     private func presentation(_ call: APICall, _ served: ServedResource) throws(StatusError) -> Presentation {
         Presentation(
-            negotiated: try .choose(accept: call.request.headers.first(name: "Accept")), served: served,
+            negotiated: try call.form(of: served.kind), served: served,
             includeObject: call.query["includeObject"] ?? "", now: registry.clock.now)
     }
 
@@ -83,7 +83,7 @@ struct ObjectHandlers: Sendable {
         guard info.verb == "get", info.subresource.isEmpty,
             let served = registry.catalogue[info.groupVersionResource], served.servesStoredBytes,
             served.isNamespaced != info.namespace.isEmpty || info.resource == "namespaces",
-            try Negotiated.choose(accept: call.request.headers.first(name: "Accept")) == .json,
+            try call.form(of: served.kind) == .json,
             let value = registry.storage.snapshot().get(served.key(namespace: info.namespace, name: info.name))
         else { return nil }
         return { Responses.bytes(value.bytes) }
@@ -123,8 +123,8 @@ struct ObjectHandlers: Sendable {
             watch = try await registry.watch(served, namespace: call.info.namespace, options: options)
         } catch let error as StatusError where error.isExpired {
             // Upstream opens the watch and says so in its first event; clients expect it there.
-            return Self.stream(type: presentation.negotiated.contentType) { writer in
-                try await writer.write(WatchEventEncoder.failure(error))
+            return Self.stream(type: presentation.negotiated.streamType) { writer in
+                try await writer.write(WatchEventEncoder.failure(error, presentation.negotiated))
             }
         }
         let wanted = options.timeoutSeconds ?? 0
@@ -132,7 +132,7 @@ struct ObjectHandlers: Sendable {
         let body = WatchBody(
             watch: watch, presentation: presentation, registry: registry,
             allowsBookmarks: options.allowBookmarks, duration: .seconds(seconds))
-        return Self.stream(type: presentation.negotiated.contentType) { try await body.write(to: $0) }
+        return Self.stream(type: presentation.negotiated.streamType) { try await body.write(to: $0) }
     }
 
     private static func stream(
@@ -191,7 +191,7 @@ struct ObjectHandlers: Sendable {
     private func submitted(
         _ call: APICall, _ served: ServedResource, _ options: WriteOptions, _ context: RequestContext
     ) throws(StatusError) -> KubeObject {
-        let body = try RequestBody(call.request)
+        let body = try RequestBody(call.request, expecting: served.kind)
         let object = try Self.typed(body.json, as: served.kind)
         return try SchemaRules.check(
             object, served, fieldValidation: options.fieldValidation, duplicates: body.duplicates, context.warnings)
@@ -232,7 +232,7 @@ struct ObjectHandlers: Sendable {
         var details = StatusError.Details(
             name: call.info.name, group: served.resource.group, kind: served.resource.resource)
         details.uid = written.object.uid
-        return Responses.json(Responses.success(details))
+        return try Responses.object(Responses.success(details), in: presentation.negotiated)
     }
 
     private func deleteCollection(
@@ -243,7 +243,7 @@ struct ObjectHandlers: Sendable {
         let page = try await registry.deleteCollection(
             served, namespace: call.info.namespace, selecting: try call.query.listOptions(),
             options: try DeleteOptions(call.request, call.query), context: call.context(user))
-        return Responses.bytes(try presentation.list(page, registry))
+        return Responses.bytes(try presentation.list(page, registry), type: presentation.negotiated.contentType)
     }
 
     // MARK: What is not stored
@@ -252,23 +252,24 @@ struct ObjectHandlers: Sendable {
         guard let info = registry.catalogue.table[call.info.groupVersionResource] else {
             throw Registry.noSuchResource
         }
-        let object = try Self.typed(try RequestBody(call.request).json, as: info.groupVersionKind)
+        let object = try Self.typed(
+            try RequestBody(call.request, expecting: info.groupVersionKind).json, as: info.groupVersionKind)
         let answer = try reviews.answer(
             call.info.groupVersionResource, namespace: call.info.namespace, object, user: user)
-        return Responses.json(answer.json, code: 201)
+        return try Responses.object(answer.json, code: 201, in: call.form(of: info.groupVersionKind))
     }
 
     private func answerUnstored(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
         let resource = call.info.groupVersionResource
         if resource == GroupVersionResource("", "v1", "bindings"), call.info.verb == "create" {
-            let object = try Self.typed(
-                try RequestBody(call.request).json, as: GroupVersionKind("", "v1", "Binding"))
+            let binding = GroupVersionKind("", "v1", "Binding")
+            let object = try Self.typed(try RequestBody(call.request, expecting: binding).json, as: binding)
             let options = try call.query.writeOptions("CreateOptions")
             let request = SubresourceRequest(
                 resource: .init("", "v1", "pods"), namespace: call.info.namespace, name: object.name,
                 subresource: "binding", options: options)
             let answer = try await subresources.create(request, object: object, context: call.context(user))
-            return Responses.json(answer.json, code: 201)
+            return try Responses.object(answer.json, code: 201, in: call.form(of: binding))
         }
         if resource == GroupVersionResource("", "v1", "componentstatuses"), call.info.verb == "list" {
             return Responses.json(["kind": "ComponentStatusList", "apiVersion": "v1", "metadata": [:], "items": []])
