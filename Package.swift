@@ -221,7 +221,7 @@ let package = Package(
                 "ControllerRuntime", "HTTPTransport", "PKI", "Systemd", "LinuxSystem", "JSON", nioCore, nioPosix,
                 logging, lifecycle, unixSignals, yams, "Netlink",
             ]),
-        tests("Cluster", "SwiftletCore", ["JSON"]),
+        tests("Cluster", "SwiftletCore", ["JSON", "LinuxSystem"]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
