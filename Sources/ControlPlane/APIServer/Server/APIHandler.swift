@@ -15,12 +15,12 @@ final class APIHandler: HTTPHandler {
     let objects: ObjectHandlers
     let paths: PathHandlers
     let metrics: RequestMetrics
-    let requestTimeout: Duration
+    let deadlines: RequestDeadlines
     let logger: Logger
 
     init(
         authenticator: Authenticator, authorizer: Authorizer, limits: InFlightLimits, objects: ObjectHandlers,
-        paths: PathHandlers, metrics: RequestMetrics, requestTimeout: Duration, logger: Logger
+        paths: PathHandlers, metrics: RequestMetrics, deadlines: RequestDeadlines, logger: Logger
     ) {
         self.authenticator = authenticator
         self.authorizer = authorizer
@@ -29,7 +29,7 @@ final class APIHandler: HTTPHandler {
         self.objects = objects
         self.paths = paths
         self.metrics = metrics
-        self.requestTimeout = requestTimeout
+        self.deadlines = deadlines
         self.logger = logger
     }
 
@@ -53,7 +53,7 @@ final class APIHandler: HTTPHandler {
     private func admitted(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
         if call.isLongRunning { return try await dispatch(call, user) }
         return try await limits.admit(isMutating: call.isMutating) {
-            try await withTimeout(requestTimeout) { try await self.dispatch(call, user) }
+            try await deadlines.hold { try await self.dispatch(call, user) }
         }
     }
 
@@ -78,28 +78,5 @@ final class APIHandler: HTTPHandler {
             // The ordinary path finds the same error, and counts it.
             return nil
         }
-    }
-}
-
-/// Runs `body`, cancelled after a time.
-///
-/// - Throws: `Timeout` (504) when the time was up.
-func withTimeout<Result: Sendable>(
-    _ duration: Duration, _ body: @escaping @Sendable () async throws -> Result
-) async throws -> Result {
-    try await withThrowingTaskGroup(of: Result?.self) { group in
-        group.addTask { try await body() }
-        group.addTask {
-            try await Task.sleep(for: duration, tolerance: .seconds(1))
-            return nil
-        }
-        defer { group.cancelAll() }
-        guard let first = try await group.next(), let result = first else {
-            throw StatusError(
-                code: 504, reason: StatusError.Reason.timeout,
-                message: "Timeout: request did not complete within requested timeout - context deadline exceeded",
-                details: .init())
-        }
-        return result
     }
 }

@@ -19,6 +19,7 @@ package final class APIServer: Sendable {
     private let configuration: APIServerConfiguration
     private let subresources: Subresources
     private let server: HTTPServer
+    private let deadlines: RequestDeadlines
     private let health: HealthChecks
     private let objects: ObjectHandlers
     private let logger: Logger
@@ -63,10 +64,13 @@ package final class APIServer: Sendable {
                 serverAddress: "\(configuration.advertised.host):\(configuration.advertised.port)"),
             tokens: tokens, metrics: metrics, limits: limits, version: configuration.version,
             externalURL: "https://\(configuration.advertised.host):\(configuration.advertised.port)")
+        deadlines = RequestDeadlines(configuration.requestTimeout)
         let handler = APIHandler(
             authenticator: authenticator, authorizer: registry.authorizer, limits: limits, objects: objects,
-            paths: paths, metrics: metrics, requestTimeout: configuration.requestTimeout, logger: logger)
-        server = HTTPServer(handler: handler, limits: configuration.httpLimits, group: group, logger: logger)
+            paths: paths, metrics: metrics, deadlines: deadlines, logger: logger)
+        // A request never blocks a thread, so it may stay on that of its connection.
+        server = HTTPServer(
+            handler: handler, limits: configuration.httpLimits, placement: .eventLoop, group: group, logger: logger)
     }
 
     /// A client in this process with an identity of its own.
@@ -98,6 +102,7 @@ package final class APIServer: Sendable {
             logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await self.server.run() }
+            group.addTask { try await self.deadlines.run() }
             group.addTask { try await self.registry.authorizer.run() }
             group.addTask {
                 try await system.ensure()
