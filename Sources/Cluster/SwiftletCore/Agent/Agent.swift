@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import LinuxSystem
 package import Logging
+import NIOCore
 import ServiceLifecycle
 import Systemd
 import UnixSignals
@@ -20,8 +22,17 @@ package struct Agent: Sendable {
         self.logger = logger
     }
 
+    /// Few threads work at the same time, so few arenas are enough.
+    private static let heapArenas: CInt = 2
+
+    /// Threads for what blocks: they wait for launchers and the kernel and hardly use a processor, so their number is
+    /// how many pods start and stop at one time.
+    private static let blockingThreads = 8
+
     /// Runs until SIGTERM or SIGINT, and ends in good order then.
     package func run() async throws {
+        Heap.limitArenas(to: Self.heapArenas)
+        NIOSingletons.blockingPoolThreadCountSuggestion = Self.blockingThreads
         let group = ServiceGroup(
             configuration: .init(
                 services: [.init(service: AgentService(agent: self))],

@@ -2,6 +2,7 @@
 
 import JSON
 import KubeAPI
+import LinuxSystem
 import Storage
 
 /// What the server does from time to time: forgets old events and lets go of memory that nobody uses.
@@ -23,6 +24,7 @@ struct Housekeeping: Sendable {
             lists.clear()
             round += 1
             if round % Self.eventRounds == 0 { try await removeOldEvents() }
+            Heap.trim()
         }
     }
 

@@ -116,4 +116,8 @@ int clinux_make_raw(int fd, void *saved);
 int clinux_restore_terminal(int fd, const void *saved);
 size_t clinux_termios_size(void);
 
+// The heap of the C library
+void clinux_heap_limit_arenas(int count);
+void clinux_heap_trim(void);
+
 #endif
