@@ -109,7 +109,7 @@ struct RegistryClientTests {
             let configuration = ImageServiceConfiguration(directory: directory)
             let service = try await ImageService(configuration: configuration, logger: Logger(label: "test"))
             #expect(try await service.pull("127.0.0.1:\(server.port)/app:1") == image)
-            #expect(server.requests.count == 3)
+            #expect(server.requests.count == 4)
             // The compressed layer is not kept.
             #expect(try Files.names(in: directory + "/blobs/sha256").count == 2)
         }
