@@ -133,11 +133,11 @@ package final class Kubelet: Sendable {
         try await runtime.recover()
         var found: [String: FoundPod] = [:]
         for uid in runtime.podUIDs() {
-            var instances: [String: [ContainerInstance]] = [:]
+            var records: [String: [ContainerRecord]] = [:]
             for record in runtime.records(of: uid) where record.startedAt > 0 || record.exit != nil {
-                instances[record.name, default: []].append(ContainerInstance(record))
+                records[record.name, default: []].append(record)
             }
-            found[uid] = FoundPod(sandbox: runtime.sandbox(of: uid), instances: instances)
+            found[uid] = FoundPod(sandbox: runtime.sandbox(of: uid), records: records)
         }
         return found
     }

@@ -83,7 +83,8 @@ extension PodWorker {
             context.event(pod, isWarning: false, "Created", "Container created", container: container.name)
             let record = try await context.runtime.startContainer(id)
             context.event(pod, isWarning: false, "Started", "Container started", container: container.name)
-            return ContainerInstance(record)
+            // That it may have ended already, ``watch(_:_:)`` tells, with the message that it left.
+            return ContainerInstance(record, exit: nil)
         } catch let error as RuntimeError {
             switch error.kind {
             case .configuration: throw StartFailure(.configuration, error.reason)
@@ -108,23 +109,33 @@ extension PodWorker {
         let pod = pod
         context.runtime.watchExit(instance.id) { [weak self] record in
             guard let self, let exit = record.exit else { return }
-            let message = self.terminationMessage(container, record, exit)
             self.cancelStart(container.name)
-            self.mailbox.post(.exited(container.name, id: record.id, ContainerExit(exit, message: message)))
+            self.mailbox.post(.exited(container.name, id: record.id, self.end(of: container, record, exit)))
             if exit.isOutOfMemory {
                 self.context.logger.info("A container ran out of memory", metadata: ["pod": "\(pod.key)"])
             }
         }
     }
 
-    private func terminationMessage(
-        _ container: PodContainer, _ record: ContainerRecord, _ exit: ContainerExitStatus
-    ) -> String {
+    /// What an earlier run of the agent started, by container, oldest first.
+    func adopted(_ found: FoundPod, of pod: Pod) -> [String: [ContainerInstance]] {
+        var result: [String: [ContainerInstance]] = [:]
+        for container in pod.allContainers {
+            result[container.name] = found.records[container.name]?.map { record in
+                ContainerInstance(record, exit: record.exit.map { end(of: container, record, $0) })
+            }
+        }
+        return result
+    }
+
+    private func end(
+        of container: PodContainer, _ record: ContainerRecord, _ exit: ContainerExitStatus
+    ) -> ContainerExit {
         var message = context.runtime.terminationMessage(of: record, limit: Self.messageLimit)
         if message.isEmpty, container.fallsBackToLogs, exit.exitCode != 0 || exit.isOutOfMemory {
             message = context.runtime.logTail(of: record, lines: 80, bytes: 2048)
         }
-        return message
+        return ContainerExit(exit, message: message)
     }
 
     // MARK: Stopping
@@ -260,10 +271,10 @@ extension HTTPGetAction {
 
 extension ContainerInstance {
     /// The instance that the runtime keeps a record of.
-    init(_ record: ContainerRecord) {
+    fileprivate init(_ record: ContainerRecord, exit: ContainerExit?) {
         self.init(
             id: record.id, attempt: record.attempt, image: record.image, imageID: record.imageID,
-            startedAt: record.startedAt, exit: record.exit.map { ContainerExit($0, message: "") })
+            startedAt: record.startedAt, exit: exit)
     }
 }
 

@@ -82,6 +82,7 @@ final class PodWorker: Sendable {
     private func begin(_ found: FoundPod?, _ refusal: PodRefusal?) -> [PodAction] {
         let now = context.clock.now()
         context.objects.setReferences(pod.references, of: uid)
+        let instances = found.map { adopted($0, of: pod) } ?? [:]
         return state.withLock { state in
             if let refusal {
                 return state.machine.reject(reason: refusal.reason, message: refusal.message, now: now)
@@ -91,7 +92,7 @@ final class PodWorker: Sendable {
                 return state.machine.tick(now: now)
             }
             return state.machine.adopt(
-                found?.instances ?? [:], sandboxAddresses: found?.sandbox?.addresses, volumesReady: false, now: now)
+                instances, sandboxAddresses: found?.sandbox?.addresses, volumesReady: false, now: now)
         }
     }
 
@@ -229,5 +230,5 @@ package struct PodRefusal: Hashable, Sendable {
 struct FoundPod: Sendable {
     var sandbox: Sandbox?
     /// By container, the oldest first.
-    var instances: [String: [ContainerInstance]]
+    var records: [String: [ContainerRecord]]
 }
