@@ -192,6 +192,7 @@ extension ContainerMonitor {
         switch request {
         case .start:
             guard launcher == nil else { return connection.send(.failed("the launcher is at work already")) }
+            guard status == nil else { return connection.send(.failed("the container has ended")) }
             do {
                 try beginStart()
                 connection.awaitsStart = true
@@ -242,11 +243,14 @@ extension ContainerMonitor {
         let record = ExitRecord(status, oomKilled: countOutOfMemoryKills() > 0, finishedAt: finishedAt)
         try Files.replace(paths.exitRecord, with: record.json.serialized())
         finishStart()
-        for connection in controls where connection.isSubscribed { connection.send(.exited(record)) }
-        for client in clients { client.flush() }
         // The record stays; the sockets have nobody behind them any more.
         try Files.remove(paths.control)
         try Files.remove(paths.attach)
+        // What was asked before the end is answered: a socket that is closed with something unread breaks instead.
+        try acceptControl()
+        for connection in controls { receive(from: connection) }
+        for connection in controls where connection.isSubscribed { connection.send(.exited(record)) }
+        for client in clients { client.flush() }
         try Files.remove(paths.monitorPID)
     }
 
