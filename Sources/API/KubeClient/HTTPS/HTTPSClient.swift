@@ -33,6 +33,16 @@ package final class HTTPSClient: ResourceClient {
     /// process.
     package func replaceTLS(_ tls: HTTPClientTLS) throws(HTTPTransportError) { try transport.replace(tls) }
 
+    /// Reads a path that is no resource, as `kubectl get --raw` does.
+    package func rawGet(_ path: String) async throws -> JSON {
+        try await transport.json(.init(method: .GET, url: path))
+    }
+
+    /// Posts to a path that is no resource, as `kubectl create --raw` does, and returns the answer's document.
+    package func rawPost(_ path: String, body: JSON) async throws -> JSON {
+        try await transport.json(.init(method: .POST, url: path, body: body.serialized()))
+    }
+
     package func get(_ resource: GroupVersionResource, namespace: String?, name: String) async throws -> KubeObject {
         let path = ResourcePath(resource, namespace: namespace, name: name)
         return KubeObject(try await transport.json(.init(method: .GET, url: path.url())))

@@ -52,7 +52,8 @@ final class Authenticator: Sendable {
     static let unauthorized = StatusError(
         code: 401, reason: StatusError.Reason.unauthorized, message: "Unauthorized")
 
-    private static func bearerToken(_ header: String) -> String? {
+    /// The token of an `Authorization` header; nil where it has none.
+    static func bearerToken(_ header: String) -> String? {
         let prefix = "bearer "
         guard header.utf8.count > prefix.utf8.count, header.prefix(prefix.count).lowercased() == prefix else {
             return nil

@@ -17,7 +17,7 @@ extension UserInfo {
     }
 
     /// The node that these are the credentials of, nil for everyone else.
-    var nodeName: String? {
+    package var nodeName: String? {
         guard name.hasPrefix("system:node:"), groups.contains(WellKnown.nodesGroup) else { return nil }
         return String(name.dropFirst("system:node:".count))
     }

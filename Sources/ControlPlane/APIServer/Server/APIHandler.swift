@@ -14,13 +14,15 @@ final class APIHandler: HTTPHandler {
     let limits: InFlightLimits
     let objects: ObjectHandlers
     let paths: PathHandlers
+    let extensions: PathExtensions
     let metrics: RequestMetrics
     let deadlines: RequestDeadlines
     let logger: Logger
 
     init(
         authenticator: Authenticator, authorizer: Authorizer, limits: InFlightLimits, objects: ObjectHandlers,
-        paths: PathHandlers, metrics: RequestMetrics, deadlines: RequestDeadlines, logger: Logger
+        paths: PathHandlers, extensions: [any PathExtension], metrics: RequestMetrics, deadlines: RequestDeadlines,
+        logger: Logger
     ) {
         self.authenticator = authenticator
         self.authorizer = authorizer
@@ -28,6 +30,7 @@ final class APIHandler: HTTPHandler {
         self.limits = limits
         self.objects = objects
         self.paths = paths
+        self.extensions = PathExtensions(extensions: extensions, authenticator: authenticator)
         self.metrics = metrics
         self.deadlines = deadlines
         self.logger = logger
@@ -37,10 +40,16 @@ final class APIHandler: HTTPHandler {
         let call = APICall(request)
         let response: HTTPResponse
         do {
-            let actual = try authenticator.authenticate(request)
-            let user = try impersonation.user(request, actual: actual)
-            try authorizer.authorize(call.attributes(user))
-            response = try await admitted(call, user)
+            if let served = extensions.serving(call.info.path) {
+                response = try await limits.admit(isMutating: true) {
+                    try await extensions.answer(request, path: call.info.path, by: served)
+                }
+            } else {
+                let actual = try authenticator.authenticate(request)
+                let user = try impersonation.user(request, actual: actual)
+                try authorizer.authorize(call.attributes(user))
+                response = try await admitted(call, user)
+            }
         } catch {
             response = Responses.failure(
                 StatusTranslation.status(of: error), accept: request.headers.first(name: "Accept"))

@@ -25,10 +25,14 @@ package final class APIServer: Sendable {
     private let logger: Logger
     private let readiness = Readiness()
 
+    /// - Parameter extensions: Makes what serves further paths, given clients in this process.
     /// - Throws: ``PKIError`` when the key of service-account tokens is unusable.
     package init(
         configuration: APIServerConfiguration, storage: any Storage, group: any EventLoopGroup,
-        clock: any WallClock = SystemClock(), logger: Logger
+        clock: any WallClock = SystemClock(),
+        extensions: (_ client: @escaping (UserInfo, _ manager: String) -> InProcessClient) -> [any PathExtension] = {
+            _ in []
+        }, logger: Logger
     ) throws(PKIError) {
         self.configuration = configuration
         self.logger = logger
@@ -54,6 +58,10 @@ package final class APIServer: Sendable {
             reviews: AccessReviews(authorizer: registry.authorizer, authenticator: authenticator, clock: clock),
             proxy: NodeProxy(
                 registry: registry, client: HTTPUpgradeClient(group: group), kubeletTLS: configuration.kubeletTLS))
+        let subresources = subresources
+        let extensions = extensions { user, manager in
+            InProcessClient(registry, subresources: subresources, user: user, manager: manager)
+        }
         let limits = InFlightLimits(
             reading: configuration.maximumReading, mutating: configuration.maximumMutating)
         let metrics = RequestMetrics()
@@ -67,7 +75,7 @@ package final class APIServer: Sendable {
         deadlines = RequestDeadlines(configuration.requestTimeout)
         let handler = APIHandler(
             authenticator: authenticator, authorizer: registry.authorizer, limits: limits, objects: objects,
-            paths: paths, metrics: metrics, deadlines: deadlines, logger: logger)
+            paths: paths, extensions: extensions, metrics: metrics, deadlines: deadlines, logger: logger)
         // A request never blocks a thread, so it may stay on that of its connection.
         server = HTTPServer(
             handler: handler, limits: configuration.httpLimits, placement: .eventLoop, group: group, logger: logger)
