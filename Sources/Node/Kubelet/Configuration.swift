@@ -39,6 +39,10 @@ package struct KubeletConfiguration: Sendable {
     /// Processes that a pod may have; nil for no limit.
     package var podProcessLimit: Int64?
 
+    /// Whether ConfigMaps, Secrets and tokens of the node's pods are kept on disk, so that the pods can be started after a
+    /// reboot while the API is away: for nodes whose API server is another machine.
+    package var keepsObjects = false
+
     package init(
         nodeName: String, hostname: String, addresses: [String], stateDirectory: String, runDirectory: String,
         version: String, runtimeVersion: String

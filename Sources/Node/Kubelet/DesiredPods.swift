@@ -45,11 +45,29 @@ final class DesiredPods: Sendable {
         json["metadata", "managedFields"] = nil
         var status: JSON = ["phase": .string(pod.phase == "Running" ? "Running" : pod.phase)]
         for key in ["startTime", "reason", "message"] { status[key] = pod.status[key] }
-        if ["Succeeded", "Failed"].contains(pod.phase) {
-            for key in ["containerStatuses", "initContainerStatuses"] { status[key] = pod.status[key] }
+        for key in ["containerStatuses", "initContainerStatuses"] {
+            if ["Succeeded", "Failed"].contains(pod.phase) {
+                status[key] = pod.status[key]
+            } else if let statuses = pod.status[key]?.array {
+                status[key] = .array(statuses.map(instance))
+            }
         }
         json["status"] = status
         return json
+    }
+
+    /// Of a container's status which instance it is about: from that its restarts are counted on.
+    private static func instance(_ status: JSON) -> JSON {
+        var result: JSON = [:]
+        for key in ["name", "image", "imageID", "containerID", "restartCount"] { result[key] = status[key] }
+        if status["state"]?["waiting"] == nil {
+            result["state"] = status["state"]
+        } else {
+            // Why it waits changes all the time.
+            result["state"] = ["waiting": [:]]
+            result["lastState"] = status["lastState"]
+        }
+        return result
     }
 
     /// All pods on disk; what cannot be read is left out.

@@ -52,10 +52,13 @@ package final class Kubelet: Sendable {
         pods = Informer(.pods, client: client, options: options, logger: logger)
         let machine = MachineFacts.read()
         let changes = VolumeChanges()
-        let objects = ObjectCache(client: client, nursery: nursery, logger: logger) { changes.report($0) }
+        let kept =
+            configuration.keepsObjects
+            ? KeptObjects(directory: "\(configuration.stateDirectory)/objects", logger: logger) : nil
+        let objects = ObjectCache(client: client, kept: kept, nursery: nursery, logger: logger) { changes.report($0) }
         context = KubeletContext(
             configuration: configuration, client: client, runtime: runtime, images: images, objects: objects,
-            tokens: TokenSource(client: client, clock: clock), recorder: recorder, services: services,
+            tokens: TokenSource(client: client, kept: kept, clock: clock), recorder: recorder, services: services,
             machine: machine, nursery: nursery, eventLoops: eventLoops, clock: clock, logger: logger)
         store = DesiredPods(directory: "\(configuration.stateDirectory)/pods", logger: logger)
         director = PodDirector(context: context, store: store)

@@ -11,6 +11,9 @@ import Synchronization
 struct ObjectReference: Hashable, Sendable {
     let resource: GroupVersionResource
     let key: ObjectKey
+
+    /// What its copy on disk is kept under.
+    var keptName: String { "\(resource.resource)/\(key)" }
 }
 
 /// Live copies of the ConfigMaps and Secrets that this node's pods refer to: one watch each, while a pod needs it
@@ -23,6 +26,8 @@ final class ObjectCache: Sendable {
     }
 
     private let client: any ResourceClient
+    /// Copies for when the API does not answer; nil where it runs in this process.
+    private let kept: KeptObjects?
     private let nursery: Nursery
     private let logger: Logger
     /// Told which pods use an object that has changed.
@@ -30,10 +35,11 @@ final class ObjectCache: Sendable {
     private let entries = Mutex<[ObjectReference: Entry]>([:])
 
     init(
-        client: any ResourceClient, nursery: Nursery, logger: Logger,
+        client: any ResourceClient, kept: KeptObjects?, nursery: Nursery, logger: Logger,
         onChange: @escaping @Sendable (Set<String>) -> Void
     ) {
         self.client = client
+        self.kept = kept
         self.nursery = nursery
         self.logger = logger
         self.onChange = onChange
@@ -41,33 +47,42 @@ final class ObjectCache: Sendable {
 
     /// Makes these the objects that a pod uses; others that only it used are let go of.
     func setReferences(_ references: Set<ObjectReference>, of uid: String) {
-        let released = entries.withLock { entries -> [Cancellation] in
+        let released = entries.withLock { entries -> [(ObjectReference, Cancellation)] in
             for reference in references {
                 if entries[reference] == nil { entries[reference] = makeEntry(reference) }
                 entries[reference]?.users.insert(uid)
             }
-            var released: [Cancellation] = []
+            var released: [(ObjectReference, Cancellation)] = []
             for (reference, entry) in entries where !references.contains(reference) && entry.users.contains(uid) {
                 entries[reference]?.users.remove(uid)
                 if entry.users.count == 1 {
                     entries[reference] = nil
-                    released.append(entry.cancellation)
+                    released.append((reference, entry.cancellation))
                 }
             }
             return released
         }
-        for cancellation in released { cancellation.cancel() }
+        for (reference, cancellation) in released {
+            cancellation.cancel()
+            kept?.forget(reference.keptName)
+        }
     }
 
-    /// The object as the API has it now; nil if there is none.
+    /// The object as the API has it now, or had it last where it does not answer; nil if there is none.
     func get(_ reference: ObjectReference) async throws -> KubeObject? {
         let informer = entries.withLock { $0[reference]?.informer }
         if let informer, informer.isSynced, let object = informer.get(reference.key) { return object }
         do {
-            return try await client.get(
+            let object = try await client.get(
                 reference.resource, namespace: reference.key.namespace, name: reference.key.name)
+            kept?.keep(reference.keptName, object.json)
+            return object
         } catch let error as StatusError where error.isNotFound {
+            kept?.forget(reference.keptName)
             return nil
+        } catch let error as ClientError {
+            guard let copy = kept?.recall(reference.keptName) else { throw error }
+            return KubeObject(copy)
         }
     }
 
@@ -76,7 +91,11 @@ final class ObjectCache: Sendable {
         options.resourceVersion = "0"
         let informer = Informer(
             reference.resource, client: client, namespace: reference.key.namespace, options: options, logger: logger)
-        informer.addHandler { [weak self] event in
+        informer.addHandler { [weak self, kept] event in
+            switch event {
+            case .added(let object), .updated(_, let object): kept?.keep(reference.keptName, object.json)
+            case .deleted: kept?.forget(reference.keptName)
+            }
             // The first list only tells what the pod is going to read by itself.
             if case .added = event, !informer.isSynced { return }
             self?.changed(reference)
