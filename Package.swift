@@ -211,8 +211,15 @@ let package = Package(
             ["KubeAPI", "KubeClient", "ControllerRuntime", "APIServer", "Storage", "StorageSQLite", "JSON"]),
 
         // MARK: Cluster — composition and CLI
-        library("Cluster", "ClusterFormation", ["PKI", "JSON", "LinuxSystem", logging]),
-        tests("Cluster", "ClusterFormation", ["PKI", "LinuxSystem", logging]),
+        library(
+            "Cluster", "ClusterFormation",
+            ["APIServer", "KubeAPI", "KubeClient", "HTTPTransport", "PKI", "JSON", "LinuxSystem", nioCore, logging]),
+        tests(
+            "Cluster", "ClusterFormation",
+            [
+                "APIServer", "KubeAPI", "KubeClient", "HTTPTransport", "Storage", "StorageSQLite", "PKI", "JSON",
+                "LinuxSystem", nioCore, nioPosix, logging,
+            ]),
         library(
             "Cluster", "SwiftletCore",
             [
@@ -225,7 +232,8 @@ let package = Package(
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "SwiftletCore", "ContainerImages", "KubeAPI", "KubeClient", "LinuxSystem", "JSON", argumentParser,
+                "SwiftletCore", "ClusterFormation", "ContainerImages", "KubeAPI", "KubeClient", "LinuxSystem", "JSON",
+                argumentParser,
                 logging,
             ],
             path: "Sources/Cluster/swiftlet", swiftSettings: strict),

@@ -105,8 +105,6 @@ private struct Requirements {
     let admin: CredentialRequirement
 
     init(_ subject: ClusterIdentity.Subject) {
-        let node = DistinguishedName(
-            commonName: "system:node:\(subject.nodeName)", organizations: ["system:nodes"])
         let loopback: [IPAddress] = [.loopbackV4, .loopbackV6]
         let serviceNames = [
             "kubernetes", "kubernetes.default", "kubernetes.default.svc",
@@ -124,13 +122,10 @@ private struct Requirements {
             subject: DistinguishedName(
                 commonName: "kube-apiserver-kubelet-client", organizations: ["system:masters"]),
             purposes: [.client])
-        kubeletServer = CredentialRequirement(
-            name: "kubelet", subject: node,
-            alternativeNames: SubjectAlternativeNames(
-                dnsNames: unique([subject.nodeName, subject.hostName, "localhost"]),
-                ipAddresses: unique(loopback + subject.addresses)),
-            purposes: [.server])
-        kubeletClient = CredentialRequirement(name: "kubelet-client", subject: node, purposes: [.client])
+        kubeletServer = .kubeletServer(
+            nodeName: subject.nodeName, dnsNames: unique([subject.nodeName, subject.hostName, "localhost"]),
+            addresses: unique(loopback + subject.addresses))
+        kubeletClient = .kubeletClient(nodeName: subject.nodeName)
         admin = CredentialRequirement(
             name: "admin",
             subject: DistinguishedName(commonName: "kubernetes-admin", organizations: ["system:masters"]),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import LinuxSystem
 package import PKI
 
 /// A certificate with its private key, parsed and as PEM.
@@ -30,6 +31,25 @@ struct CredentialRequirement {
     var alternativeNames = SubjectAlternativeNames()
     let purposes: [CertificateProfile.Purpose]
 
+    /// What a kubelet shows to the API server.
+    static func kubeletClient(nodeName: String) -> CredentialRequirement {
+        CredentialRequirement(name: "kubelet-client", subject: nodeSubject(nodeName), purposes: [.client])
+    }
+
+    /// What a kubelet shows to the API server that connects to it.
+    static func kubeletServer(
+        nodeName: String, dnsNames: [String], addresses: [IPAddress]
+    ) -> CredentialRequirement {
+        CredentialRequirement(
+            name: "kubelet", subject: nodeSubject(nodeName),
+            alternativeNames: SubjectAlternativeNames(dnsNames: dnsNames, ipAddresses: addresses), purposes: [.server])
+    }
+
+    /// The identity of a node (kubernetes.io, "Using Node Authorization").
+    static func nodeSubject(_ nodeName: String) -> DistinguishedName {
+        DistinguishedName(commonName: "system:node:\(nodeName)", organizations: ["system:nodes"])
+    }
+
     /// Why a certificate does not do any more; nil where it does.
     func objection(to certificate: Certificate, authority: CertificateAuthority, now: Int64) -> String? {
         if certificate.subject != subject { return "it names \(certificate.subject)" }
@@ -59,9 +79,14 @@ struct CredentialRequirement {
 
     /// Issues a certificate for `key`.
     func issue(by authority: CertificateAuthority, for key: PrivateKey, now: Int64) throws(PKIError) -> Credential {
+        try Credential(certificate: issue(by: authority, for: key.publicKey(), now: now), key: key)
+    }
+
+    /// Issues a certificate for a key that its owner keeps.
+    func issue(by authority: CertificateAuthority, for key: PublicKey, now: Int64) throws(PKIError) -> Certificate {
         let profile = CertificateProfile(
             subject: subject, alternativeNames: alternativeNames, purposes: purposes,
             validity: .clockless(now: now, lifetimeSeconds: Self.lifetimeSeconds))
-        return try Credential(certificate: authority.issue(profile, for: key.publicKey()), key: key)
+        return try authority.issue(profile, for: key)
     }
 }

@@ -2,7 +2,6 @@
 
 import ArgumentParser
 import JSON
-import Logging
 import SwiftletCore
 
 /// `swiftlet status`.
@@ -26,8 +25,7 @@ struct StatusCommand: AsyncParsableCommand {
 
     func run() async throws {
         let settings = try configuration.load()
-        var logger = Logger(label: "status") { StandardLogging.handler($0) }
-        logger.logLevel = .critical
+        let logger = commandLogger("status")
         var report = try await NodeStatusReport.read(settings, logger: logger)
         let deadline = ContinuousClock.now + .seconds(timeout)
         while waitReady, !report.isReady, ContinuousClock.now < deadline {

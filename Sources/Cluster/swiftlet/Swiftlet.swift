@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import Logging
 import SwiftletCore
 
 /// The command line. One file for each command.
@@ -17,7 +18,8 @@ struct Swiftlet: AsyncParsableCommand {
         version: ProductVersion.swiftlet,
         subcommands: [
             RunCommand.self, StatusCommand.self, VersionCommand.self, ImagesCommand.self, KubectlCommand.self,
-            ConfigCommand.self,
+            ConfigCommand.self, AddNodeCommand.self, JoinCommand.self, LeaveCommand.self, RemoveNodeCommand.self,
+            TokenCommand.self,
         ])
 }
 
@@ -33,4 +35,11 @@ struct ConfigurationOptions: ParsableArguments {
     func load() throws -> Configuration {
         try Configuration.load(path ?? Self.defaultPath, required: path != nil)
     }
+}
+
+/// The logger of a command that tells its user what is wrong itself.
+func commandLogger(_ label: String) -> Logger {
+    var logger = Logger(label: label) { StandardLogging.handler($0) }
+    logger.logLevel = .critical
+    return logger
 }

@@ -4,6 +4,7 @@ import LinuxSystem
 package import Logging
 import NIOCore
 import ServiceLifecycle
+import Synchronization
 import Systemd
 import UnixSignals
 
@@ -29,29 +30,68 @@ package struct Agent: Sendable {
     /// how many pods start and stop at one time.
     private static let blockingThreads = 8
 
-    /// Runs until SIGTERM or SIGINT, and ends in good order then.
+    /// Runs until SIGTERM or SIGINT, and ends in good order then; SIGHUP ends it too, and begins it anew in the same process.
     package func run() async throws {
         Heap.limitArenas(to: Self.heapArenas)
         NIOSingletons.blockingPoolThreadCountSuggestion = Self.blockingThreads
+        let service = AgentService(agent: self)
         let group = ServiceGroup(
             configuration: .init(
-                services: [.init(service: AgentService(agent: self))],
+                services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],
                 gracefulShutdownSignals: [.sigterm, .sigint], logger: logger))
         try await group.run()
+        if service.isToRestart.load(ordering: .acquiring) { throw Self.executeAgain() }
+    }
+
+    /// Replaces the process's program by the one that is installed now, with the same arguments: what the old one held in
+    /// memory has gone, and systemd sees the same process.
+    ///
+    /// - Returns: why it failed.
+    private static func executeAgain() -> any Error {
+        do {
+            // The kernel marks a program that was replaced by an upgrade; the new one has its name.
+            var program = try Files.linkTarget("/proc/self/exe")
+            let mark = " (deleted)"
+            if program.hasSuffix(mark) { program.removeLast(mark.count) }
+            return Processes.execute(
+                program, arguments: CommandLine.arguments, environment: Processes.environment())
+        } catch {
+            return error
+        }
     }
 }
 
 /// The agent as a service: a graceful shutdown cancels its task tree, whose parts end in order.
-private struct AgentService: Service {
-    let agent: Agent
+private final class AgentService: Service {
+    private let agent: Agent
+    /// Whether it ended to begin anew.
+    let isToRestart = Atomic(false)
+
+    init(agent: Agent) { self.agent = agent }
 
     func run() async throws {
         do {
             try await cancelWhenGracefulShutdown {
-                try await NodeComposition(agent.configuration, agent.logger).run()
+                try await withThrowingTaskGroup { group in
+                    group.addTask { try await NodeComposition(self.agent.configuration, self.agent.logger).run() }
+                    group.addTask { await self.waitForReload() }
+                    // The first that ends, ends the other.
+                    try await group.next()
+                    group.cancelAll()
+                    try await group.waitForAll()
+                }
             }
         } catch is CancellationError {
-            ServiceNotifier.notify(.stopping)
+            if !isToRestart.load(ordering: .acquiring) { ServiceNotifier.notify(.stopping) }
+        }
+    }
+
+    private func waitForReload() async {
+        let signals = await UnixSignalsSequence(trapping: .sighup)
+        for await _ in signals {
+            agent.logger.notice("Starting anew as asked by SIGHUP")
+            isToRestart.store(true, ordering: .releasing)
+            return
         }
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import KubeAPI
 import LinuxSystem
 import Netlink
 
@@ -16,7 +17,7 @@ struct NodeIdentity: Sendable, Hashable {
     static func discover(_ configuration: Configuration) throws -> NodeIdentity {
         let hostName = try Files.readText("/proc/sys/kernel/hostname").trimmed
         let name = configuration.nodeName.isEmpty ? hostName.lowercased() : configuration.nodeName
-        guard Configuration.isNodeName(name) else {
+        guard NodeName.isValid(name) else {
             throw ConfigurationError(
                 field: "nodeName",
                 reason: "the host name \"\(hostName)\" cannot name a node; set nodeName, or another host name")

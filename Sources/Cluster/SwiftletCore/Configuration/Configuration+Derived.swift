@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterFormation
 package import ContainerImages
+import KubeAPI
+import LinuxSystem
 package import Logging
 package import Systemd
 
 extension Configuration {
     /// Where the administrator's kubeconfig is written.
     package var kubeconfigPath: String { "\(directories.configuration)/admin.kubeconfig" }
+
+    /// The URL of the API server at an address, `https://192.168.1.20:16443`.
+    func apiServer(at address: IPAddress) -> String {
+        "https://\(address.isV6 ? "[\(address)]" : "\(address)"):\(api.port)"
+    }
+
+    /// The URL by which this machine reaches its own API server.
+    var localServer: String {
+        "https://\(api.bindAddress == "0.0.0.0" ? "127.0.0.1" : api.bindAddress):\(api.port)"
+    }
 
     /// How the node's images are kept.
     package var imageService: ImageServiceConfiguration {
@@ -33,5 +46,39 @@ package enum StandardLogging {
     /// The journal under systemd, standard error elsewhere.
     package static func handler(_ label: String) -> any LogHandler {
         LogOutput.automatic.handler(label: label)
+    }
+}
+
+extension Configuration {
+    /// A field's value as an address range.
+    ///
+    /// - Throws: ``ConfigurationError`` that names the field.
+    func range(_ field: String, _ text: String) throws -> IPNetwork {
+        guard let network = IPNetwork(text) else {
+            throw ConfigurationError(field: field, reason: "\"\(text)\" is not an address range such as 10.1.0.0/16")
+        }
+        return network
+    }
+
+    /// A field's value as a quantity.
+    ///
+    /// - Throws: ``ConfigurationError`` that names the field.
+    func quantity(_ field: String, _ text: String) throws -> Quantity {
+        do {
+            return try Quantity(text)
+        } catch {
+            throw ConfigurationError(field: field, reason: "\"\(text)\" is not a quantity such as 128Mi or 100m")
+        }
+    }
+
+    /// The configuration of a node in somebody else's cluster: what the cluster decides comes from there.
+    func joined(_ membership: Membership) -> Configuration {
+        var result = self
+        result.nodeName = membership.nodeName
+        result.network.clusterCIDR = membership.cluster.clusterCIDR
+        result.network.nodeCIDR = membership.nodeCIDR
+        result.network.serviceCIDR = membership.cluster.serviceCIDR
+        result.network.clusterDomain = membership.cluster.clusterDomain
+        return result
     }
 }

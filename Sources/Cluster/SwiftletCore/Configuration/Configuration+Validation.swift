@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import KubeAPI
 import LinuxSystem
 import Logging
 
@@ -22,7 +23,7 @@ extension Configuration {
             let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             throw ConfigurationError(field: "log.level", reason: "\"\(log.level)\" must be one of \(levels)")
         }
-        if !nodeName.isEmpty, !Self.isNodeName(nodeName) {
+        if !nodeName.isEmpty, !NodeName.isValid(nodeName) {
             throw ConfigurationError(
                 field: "nodeName",
                 reason: "\"\(nodeName)\" must consist of lower case letters, digits, '-' and '.', and begin and end"
@@ -32,20 +33,6 @@ extension Configuration {
             throw ConfigurationError(
                 field: "network.serviceNodePortRange",
                 reason: "\"\(network.serviceNodePortRange)\" must be a range such as 30000-32767")
-        }
-    }
-
-    /// Whether a name can be a Node's (RFC 1123 subdomain).
-    static func isNodeName(_ name: String) -> Bool {
-        guard (1...253).contains(name.utf8.count) else { return false }
-        return name.split(separator: ".", omittingEmptySubsequences: false).allSatisfy { label in
-            guard let first = label.utf8.first, let last = label.utf8.last, label.utf8.count <= 63 else { return false }
-            func isAlphanumeric(_ byte: UInt8) -> Bool {
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte)
-                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
-            }
-            return isAlphanumeric(first) && isAlphanumeric(last)
-                && label.utf8.allSatisfy { isAlphanumeric($0) || $0 == UInt8(ascii: "-") }
         }
     }
 

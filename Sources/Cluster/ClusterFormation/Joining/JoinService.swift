@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import APIServer
+package import JSON
+package import KubeAPI
+package import KubeClient
+package import Logging
+package import PKI
+
+/// The server's side of joining: lets boards with a token in, and nodes out.
+///
+/// The order makes every step repeatable. A token is used up for a board's key, a Node is made for that key, and
+/// certificates are issued for it as often as it asks until the token expires; so a board that lost the answer asks again.
+package struct JoinService: PathExtension {
+    package let prefix = JoinPath.prefix
+    private let client: any ResourceClient
+    private let tokens: JoinTokenStore
+    private let admission: NodeAdmission
+    private let authority: CertificateAuthority
+    private let authorities: String
+    private let facts: @Sendable () -> ClusterFacts
+    private let now: @Sendable () -> KubeTime
+    private let logger: Logger
+
+    /// - Parameters:
+    ///   - client: may read and change everything.
+    ///   - identity: of the cluster.
+    ///   - reserved: the names of the API servers, which no node may have in its certificate.
+    ///   - facts: what nodes must know, as it is now.
+    package init(
+        client: any ResourceClient, identity: ClusterIdentity, reserved: NodeAdmission.Reserved,
+        facts: @escaping @Sendable () -> ClusterFacts, now: @escaping @Sendable () -> KubeTime, logger: Logger
+    ) {
+        self.client = client
+        tokens = JoinTokenStore(client: client, now: now)
+        admission = NodeAdmission(client: client, reserved: reserved, now: now)
+        authority = identity.authority
+        authorities = String(decoding: identity.authorityPEM, as: UTF8.self)
+        self.facts = facts
+        self.now = now
+        self.logger = logger
+    }
+
+    package func answer(_ request: ExtensionRequest) async throws -> JSON {
+        switch (request.method, request.path) {
+        case ("GET", JoinPath.authorities): ["authorities": .string(authorities), "time": .string(now().text)]
+        case ("POST", JoinPath.join): try await join(request).json
+        case ("POST", JoinPath.leave): try await leave(request)
+        default: throw StatusError(code: 404, reason: StatusError.Reason.notFound, message: "404 page not found")
+        }
+    }
+
+    // MARK: Joining
+
+    private func join(_ request: ExtensionRequest) async throws -> JoinAnswer {
+        guard let token = request.token.flatMap({ JoinToken($0) }) else {
+            throw Self.refusal(.unknown)
+        }
+        let wanted = try Self.parse(request.body)
+        try Self.checkVersions(wanted)
+        let (clientKey, servingKey) = try Self.keys(of: wanted)
+        let key = hexadecimal(SHA256.hash(clientKey.spki))
+        do {
+            // What is wrong with the board must not use its token up.
+            try await tokens.check(token, key: key)
+            try await admission.check(wanted, key: key)
+            try await tokens.admit(token, key: key)
+        } catch let refusal as JoinTokenRecord.Refusal {
+            logger.warning(
+                "A board was not let in",
+                metadata: ["token": "\(token.id)", "node": "\(wanted.nodeName)", "reason": "\(refusal)"])
+            throw Self.refusal(refusal)
+        }
+        let admitted = try await admission.register(wanted, key: key)
+        let answer = try issue(wanted, clientKey, servingKey, admitted)
+        logger.notice(
+            "A board joined the cluster",
+            metadata: ["node": "\(wanted.nodeName)", "token": "\(token.id)", "pod-network": "\(admitted.nodeCIDR)"])
+        return answer
+    }
+
+    private func issue(
+        _ request: JoinRequest, _ clientKey: PublicKey, _ servingKey: PublicKey, _ admitted: NodeAdmission.Admitted
+    ) throws -> JoinAnswer {
+        let seconds = Int64(now().seconds)
+        func pem(_ requirement: CredentialRequirement, _ key: PublicKey) throws -> String {
+            String(decoding: try requirement.issue(by: authority, for: key, now: seconds).pem(), as: UTF8.self)
+        }
+        return JoinAnswer(
+            clientCertificate: try pem(.kubeletClient(nodeName: request.nodeName), clientKey),
+            servingCertificate: try pem(
+                .kubeletServer(
+                    nodeName: request.nodeName, dnsNames: [request.nodeName], addresses: request.addresses),
+                servingKey),
+            nodeCIDR: admitted.nodeCIDR, cluster: facts(), warnings: admitted.warnings)
+    }
+
+    private static func parse(_ body: JSON?) throws -> JoinRequest {
+        do {
+            return try JoinRequest(body ?? .null)
+        } catch {
+            throw StatusError.badRequest("the request to join: \(error)")
+        }
+    }
+
+    /// The keys that the certificate requests are for. What else a request says does not count: the certificate says what
+    /// a node's must.
+    private static func keys(of request: JoinRequest) throws -> (client: PublicKey, serving: PublicKey) {
+        func key(_ field: String, _ pem: String) throws -> PublicKey {
+            do {
+                return try CertificateSigningRequest(pem: Array(pem.utf8)).publicKey
+            } catch {
+                throw StatusError.badRequest("the request to join: \(field): \(error.reason)")
+            }
+        }
+        return (
+            try key("clientRequest", request.clientRequest), try key("servingRequest", request.servingRequest)
+        )
+    }
+
+    /// Upstream's policy: a kubelet is no newer than the API server and at most three minor versions older
+    /// (kubernetes.io, "Version Skew Policy").
+    private static func checkVersions(_ request: JoinRequest) throws {
+        guard request.protocolVersion == JoinRequest.currentProtocol else {
+            throw StatusError.badRequest(
+                "the board speaks version \(request.protocolVersion) of the join protocol and this server version"
+                    + " \(JoinRequest.currentProtocol); install the same version of Swiftlet on both")
+        }
+        let server = 36
+        guard let minor = request.version.split(separator: ".").dropFirst().first.flatMap({ Int($0) }),
+            request.version.hasPrefix("v1."), (server - 3...server).contains(minor)
+        else {
+            throw StatusError.badRequest(
+                "the board has version \(request.version) and this server v1.\(server); a node may be at most three"
+                    + " minor versions older than the server and not newer")
+        }
+    }
+
+    private static func refusal(_ refusal: JoinTokenRecord.Refusal) -> StatusError {
+        let message =
+            switch refusal {
+            case .unknown: "the token is not known here; it may have been revoked or mistyped"
+            case .expired: "the token has expired"
+            case .used: "the token has been used already"
+            }
+        return StatusError(
+            code: 401, reason: StatusError.Reason.unauthorized,
+            message: message + "; make another one with 'swiftlet add-node' on the control plane")
+    }
+
+    // MARK: Leaving
+
+    private func leave(_ request: ExtensionRequest) async throws -> JSON {
+        guard let name = request.user.nodeName else {
+            throw StatusError(
+                code: 403, reason: StatusError.Reason.forbidden, message: "only a node may leave, with its certificate")
+        }
+        let removal = NodeRemoval(client: client)
+        let force = request.body?["force"]?.bool ?? false
+        let timeout = min(max(request.body?["timeoutSeconds"]?.int ?? 60, 0), 600)
+        try await removal.remove(name, force: force, timeout: .seconds(timeout)) { _ in }
+        logger.notice("A node left the cluster", metadata: ["node": "\(name)"])
+        return ["node": .string(name)]
+    }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerImages
+import HTTPTransport
+import KubeAPI
+import KubeClient
+import Kubelet
+import LinuxSystem
+import Logging
+import NIOCore
+import PodRuntime
+import SandboxNetwork
+
+/// Builds the parts that every node has: images, pod network, runtime and kubelet.
+struct KubeletComposition: Sendable {
+    let configuration: Configuration
+    let node: NodeIdentity
+    /// This node's part of the pod network.
+    let subnet: IPNetwork
+    /// Labels that the Node gets when it is registered.
+    var labels: [String: String] = [:]
+    /// Whether the API server is another machine.
+    var isWorker = false
+    let eventLoops: any EventLoopGroup
+    let logger: Logger
+
+    func makeKubelet(client: any ResourceClient, tls: HTTPServerTLS) async throws -> Kubelet {
+        let images = try await ImageService(configuration: configuration.imageService, logger: logger)
+        let runtime = try PodRuntime(
+            configuration: runtimeSettings, images: images, network: try makeNetwork(), logger: logger)
+        return Kubelet(
+            configuration: try kubeletSettings(), client: client, runtime: runtime, images: images,
+            eventLoops: eventLoops, tls: tls, logger: logger)
+    }
+
+    private func makeNetwork() throws -> SandboxNetwork {
+        let network = try SandboxNetwork(
+            SandboxNetworkConfiguration(
+                bridgeName: configuration.network.bridge, subnet: subnet,
+                clusterNetwork: configuration.range("network.clusterCIDR", configuration.network.clusterCIDR),
+                tableName: configuration.network.table, runDirectory: "\(configuration.directories.run)/network"),
+            logger: logger)
+        try network.prepareNode()
+        return network
+    }
+
+    private var runtimeSettings: RuntimeConfiguration {
+        let directories = configuration.directories
+        return RuntimeConfiguration(
+            launcher: "\(directories.executables)/swiftlet-launcher",
+            monitor: "\(directories.executables)/swiftlet-monitor", runDirectory: directories.run,
+            stateDirectory: directories.state, podLogDirectory: "\(directories.logs)/pods",
+            containerLogDirectory: "\(directories.logs)/containers", cgroupRoot: configuration.kubelet.cgroupRoot)
+    }
+
+    private func kubeletSettings() throws -> KubeletConfiguration {
+        var settings = KubeletConfiguration(
+            nodeName: node.name, hostname: node.hostName, addresses: node.addresses.map(\.description),
+            stateDirectory: configuration.directories.state, runDirectory: configuration.directories.run,
+            version: ProductVersion.git, runtimeVersion: ProductVersion.swiftlet)
+        settings.port = configuration.kubelet.port
+        settings.maxPods = configuration.kubelet.maxPods
+        settings.clusterDomain = configuration.network.clusterDomain
+        settings.labels = labels
+        settings.keepsObjects = isWorker
+        settings.reservedMemory = Int64(
+            try configuration.quantity("kubelet.reservedMemory", configuration.kubelet.reservedMemory).value)
+        settings.reservedMilliCPU = Int64(
+            try configuration.quantity("kubelet.reservedCPU", configuration.kubelet.reservedCPU).milliValue)
+        return settings
+    }
+}

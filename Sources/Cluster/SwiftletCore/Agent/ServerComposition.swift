@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import APIServer
+import ClusterFormation
+import ContainerImages
+import HTTPTransport
+import KubeAPI
+import KubeClient
+import Kubelet
+import LinuxSystem
+import Logging
+import NIOCore
+import NIOPosix
+import PKI
+import PodRuntime
+import SandboxNetwork
+import StorageSQLite
+import Systemd
+
+/// Builds the parts of a node that is also the control plane, and runs them.
+struct ServerComposition: Sendable {
+    let configuration: Configuration
+    let logger: Logger
+
+    init(_ configuration: Configuration, _ logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+    }
+
+    func run() async throws {
+        let node = try NodeIdentity.discover(configuration)
+        let storage = try openStorage()
+        let identity = try loadIdentity(of: node)
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await storage.run() }
+            let result: Result<Void, any Error>
+            do {
+                try await runParts(node, identity, storage)
+                result = .success(())
+            } catch {
+                result = .failure(error)
+            }
+            // Only now, when nobody writes any more, may the store close.
+            group.cancelAll()
+            _ = await group.nextResult()
+            try result.get()
+        }
+    }
+
+    private func runParts(_ node: NodeIdentity, _ identity: ClusterIdentity, _ storage: SQLiteStorage) async throws {
+        let eventLoops = MultiThreadedEventLoopGroup.singleton
+        let server = try makeServer(node, identity, storage, eventLoops)
+        _ = try await server.bind()
+        try writeKubeconfig(identity)
+        let kubelet = try await makeKubelet(node, identity, server, eventLoops)
+        let controlPlane = ControlPlane(
+            configuration: configuration, server: server, identity: identity, logger: logger)
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await server.run() }
+            try await server.waitUntilReady()
+            group.addTask { try await controlPlane.run() }
+            group.addTask { try await kubelet.run() }
+            announce(node)
+            // All of them run until they are cancelled; the first that fails ends the others.
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func announce(_ node: NodeIdentity) {
+        ServiceNotifier.notify(.ready, .status("Serving the Kubernetes API on port \(configuration.api.port)"))
+        logger.notice(
+            "The agent is running",
+            metadata: ["node": "\(node.name)", "api-port": "\(configuration.api.port)"])
+    }
+
+    // MARK: Parts
+
+    private func openStorage() throws -> SQLiteStorage {
+        var settings = SQLiteStorage.Configuration(
+            location: .directory("\(configuration.directories.state)/store"),
+            volatilePrefixes: StorageKeys.volatilePrefixes)
+        settings.volatileCheckpointInterval = .seconds(configuration.storage.checkpointMinutes * 60)
+        return try SQLiteStorage(settings, logger: logger)
+    }
+
+    private func loadIdentity(of node: NodeIdentity) throws -> ClusterIdentity {
+        try ClusterIdentity.loadOrCreate(
+            directory: "\(configuration.directories.state)/pki",
+            subject: .init(
+                nodeName: node.name, hostName: node.hostName, addresses: node.addresses,
+                serviceAddress: try serviceAddress,
+                clusterDomain: configuration.network.clusterDomain, extraNames: configuration.api.certificateNames),
+            now: FileTime.now().seconds, logger: logger)
+    }
+
+    private func makeKubelet(
+        _ node: NodeIdentity, _ identity: ClusterIdentity, _ server: APIServer, _ eventLoops: any EventLoopGroup
+    ) async throws -> Kubelet {
+        let parts = KubeletComposition(
+            configuration: configuration, node: node,
+            subnet: try configuration.range("network.nodeCIDR", configuration.network.nodeCIDR),
+            labels: ["node-role.kubernetes.io/control-plane": ""], eventLoops: eventLoops, logger: logger)
+        let client = server.client(
+            user: UserInfo(name: "system:node:\(node.name)", groups: ["system:nodes", "system:authenticated"]),
+            manager: "kubelet")
+        return try await parts.makeKubelet(
+            client: client,
+            tls: HTTPServerTLS(
+                .init(
+                    certificateChain: identity.kubeletServer.certificatePEM,
+                    privateKey: identity.kubeletServer.keyPEM, clientAuthorities: identity.authorityPEM)))
+    }
+
+    private func makeServer(
+        _ node: NodeIdentity, _ identity: ClusterIdentity, _ storage: SQLiteStorage, _ group: any EventLoopGroup
+    ) throws -> APIServer {
+        var settings = APIServerConfiguration(
+            advertised: .init(host: (node.addresses.first ?? .loopbackV4).description, port: configuration.api.port),
+            serviceAccountKey: identity.serviceAccountKey)
+        settings.listeners = [.init(host: configuration.api.bindAddress, port: configuration.api.port)]
+        settings.tls = try HTTPServerTLS(
+            .init(
+                certificateChain: identity.apiServer.certificatePEM, privateKey: identity.apiServer.keyPEM,
+                clientAuthorities: identity.authorityPEM))
+        settings.kubeletTLS = HTTPClientTLS(
+            verification: .authorities(identity.authorityPEM),
+            identity: (identity.apiServerKubeletClient.certificatePEM, identity.apiServerKubeletClient.keyPEM))
+        settings.registry.serviceRange = configuration.network.serviceCIDR
+        if let ports = configuration.portRange { settings.registry.nodePorts = ports }
+        settings.version = ServerVersion(gitVersion: ProductVersion.git)
+        let makeJoinService = try joinServiceMaker(node, identity)
+        return try APIServer(
+            configuration: settings, storage: storage, group: group,
+            extensions: { client in [makeJoinService(client(.loopback, "swiftlet"))] }, logger: logger)
+    }
+
+    /// The address of the Service `kubernetes`: the first of its range.
+    private var serviceAddress: IPAddress {
+        get throws {
+            let services = try configuration.range("network.serviceCIDR", configuration.network.serviceCIDR)
+            return services.address.advanced(by: 1) ?? services.address
+        }
+    }
+
+    /// What lets boards join.
+    private func joinServiceMaker(
+        _ node: NodeIdentity, _ identity: ClusterIdentity
+    ) throws -> (any ResourceClient) -> JoinService {
+        let names = identity.apiServer.certificate.alternativeNames
+        let facts = ClusterFacts(
+            servers: node.addresses.map { configuration.apiServer(at: $0) },
+            clusterCIDR: configuration.network.clusterCIDR, serviceCIDR: configuration.network.serviceCIDR,
+            clusterDomain: configuration.network.clusterDomain)
+        return { client in
+            JoinService(
+                client: client, identity: identity,
+                reserved: .init(names: Set(names.dnsNames), addresses: Set(names.ipAddresses)), facts: { facts },
+                now: { KubeTime(seconds: Int(FileTime.now().seconds)) }, logger: logger)
+        }
+    }
+
+    private func writeKubeconfig(_ identity: ClusterIdentity) throws {
+        try Kubeconfig(
+            server: configuration.localServer, authorityPEM: identity.authorityPEM,
+            user: identity.admin
+        ).write(to: configuration.kubeconfigPath)
+    }
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ClusterFormation
+import HTTPTransport
+import KubeClient
+import Kubelet
+import LinuxSystem
+import Logging
+import NIOCore
+import NIOPosix
+import Systemd
+
+/// Builds the parts of a node in somebody else's cluster, and runs them.
+///
+/// Nothing here waits for the control plane: without it the node starts the pods that it had.
+struct WorkerComposition: Sendable {
+    let configuration: Configuration
+    let membership: Membership
+    let logger: Logger
+
+    init(_ configuration: Configuration, _ membership: Membership, _ logger: Logger) {
+        self.configuration = configuration
+        self.membership = membership
+        self.logger = logger
+    }
+
+    func run() async throws {
+        let node = try NodeIdentity.discover(configuration)
+        let eventLoops = MultiThreadedEventLoopGroup.singleton
+        // It is of the cluster that this node had of its own, whose API does not run any more.
+        try Files.remove(configuration.kubeconfigPath)
+        let client = try membership.makeClient(group: eventLoops, logger: logger)
+        let parts = KubeletComposition(
+            configuration: configuration, node: node,
+            subnet: try configuration.range("network.nodeCIDR", membership.nodeCIDR), isWorker: true,
+            eventLoops: eventLoops, logger: logger)
+        let serving = membership.serving.identity
+        let kubelet = try await parts.makeKubelet(
+            client: client,
+            tls: HTTPServerTLS(
+                .init(
+                    certificateChain: serving.certificateChain, privateKey: serving.privateKey,
+                    clientAuthorities: membership.authorityPEM)))
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await client.run() }
+            group.addTask { try await kubelet.run() }
+            announce(node)
+            // All of them run until they are cancelled; the first that fails ends the others.
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func announce(_ node: NodeIdentity) {
+        let server = membership.cluster.servers.first ?? ""
+        ServiceNotifier.notify(.ready, .status("A node of the cluster at \(server)"))
+        logger.notice("The agent is running", metadata: ["node": "\(node.name)", "server": "\(server)"])
+    }
+}
+
+extension Membership {
+    /// A client of the cluster's API with the identity of this node.
+    func makeClient(group: any EventLoopGroup, logger: Logger) throws -> HTTPSClient {
+        try HTTPSClient(
+            HTTPSClientConfiguration(
+                servers: cluster.servers,
+                tls: HTTPClientTLS(verification: .authorities(authorityPEM), identity: client.identity),
+                userAgent: "kubelet/\(ProductVersion.git)"),
+            group: group, logger: logger)
+    }
+}

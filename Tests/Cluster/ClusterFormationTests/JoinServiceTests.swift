@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import APIServer
+import ClusterFormation
+import JSON
+import KubeAPI
+import KubeClient
+import LinuxSystem
+import Logging
+import NIOPosix
+import PKI
+import StorageSQLite
+import Testing
+
+/// The join service over the real API, in process.
+@Suite struct JoinServiceTests {
+    static let now = KubeTime(seconds: 1_800_000_000)
+
+    struct Fixture {
+        let client: InProcessClient
+        let service: JoinService
+        let identity: ClusterIdentity
+
+        func token(uses: Int = 1) async throws -> JoinToken {
+            try await JoinTokenStore(client: client) { JoinServiceTests.now }.create(uses: uses, lifetime: 60)
+        }
+
+        /// A board with keys of its own asks to join.
+        func join(
+            _ board: Board, _ token: JoinToken?, change: (inout JSON) -> Void = { _ in }
+        ) async throws -> JoinAnswer {
+            var body = try board.request
+            change(&body)
+            return try JoinAnswer(
+                try await service.answer(
+                    ExtensionRequest(method: "POST", path: JoinPath.join, body: body, token: token?.description)))
+        }
+    }
+
+    struct Board {
+        var name: String
+        var address = "192.168.1.31"
+        var machineID = "m1"
+        let key: PrivateKey
+        let servingKey: PrivateKey
+
+        init(_ name: String, address: String = "192.168.1.31", machineID: String = "m1") throws {
+            self.name = name
+            self.address = address
+            self.machineID = machineID
+            key = try PrivateKey.generate()
+            servingKey = try PrivateKey.generate()
+        }
+
+        var request: JSON {
+            get throws {
+                // What a board asks for in its certificate requests does not count.
+                let subject = DistinguishedName(commonName: "kubernetes-admin", organizations: ["system:masters"])
+                func pem(_ key: PrivateKey) throws -> String {
+                    String(decoding: try CertificateSigningRequest(subject: subject, key: key).pem, as: UTF8.self)
+                }
+                return JoinRequest(
+                    nodeName: name, machineID: machineID, addresses: [IPAddress(address) ?? .loopbackV4],
+                    version: "v1.36.0", clientRequest: try pem(key), servingRequest: try pem(servingKey)
+                ).json
+            }
+        }
+    }
+
+    func withService(_ body: (Fixture) async throws -> Void) async throws {
+        let directory = try TemporaryDirectory()
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let storage = try SQLiteStorage(.init(location: .memory), logger: logger)
+        let identity = try ClusterIdentityTests.load(directory, now: Int64(Self.now.seconds))
+        let server = try APIServer(
+            configuration: .init(
+                advertised: .init(host: "127.0.0.1", port: 6443), serviceAccountKey: identity.serviceAccountKey),
+            storage: storage, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
+        let client = server.client(user: .loopback, manager: "test")
+        let names = identity.apiServer.certificate.alternativeNames
+        let service = JoinService(
+            client: client, identity: identity,
+            reserved: .init(names: Set(names.dnsNames), addresses: Set(names.ipAddresses)),
+            facts: {
+                ClusterFacts(
+                    servers: ["https://192.168.1.20:16443"], clusterCIDR: "10.1.0.0/16", serviceCIDR: "10.152.0.0/16",
+                    clusterDomain: "cluster.local")
+            }, now: { Self.now }, logger: logger)
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await storage.run() }
+            group.addTask { try await server.run() }
+            try await server.waitUntilReady()
+            // Stands in for the controller that gives nodes their ranges.
+            group.addTask {
+                var next = 1
+                let watch = try await client.watch(.nodes, namespace: nil, options: .init())
+                for try await event in watch {
+                    guard case .added(let node) = event else { continue }
+                    _ = try await client.patch(
+                        .nodes, namespace: nil, name: node.name, subresource: nil, type: .merge,
+                        patch: ["spec": ["podCIDR": .string("10.1.\(next).0/24")]], options: .init())
+                    next += 1
+                }
+            }
+            try await body(Fixture(client: client, service: service, identity: identity))
+            group.cancelAll()
+            // They end by cancellation; only that they end matters here.
+            while await group.nextResult() != nil {}
+        }
+    }
+
+    @Test func theCertificatesAreANodesWhateverWasAskedFor() async throws {
+        try await withService { fixture in
+            let board = try Board("pi2")
+            let answer = try await fixture.join(board, try await fixture.token())
+            #expect(answer.nodeCIDR == "10.1.1.0/24")
+            let client = try Certificate(pem: Array(answer.clientCertificate.utf8))
+            #expect(client.subject.commonName == "system:node:pi2" && client.subject.organizations == ["system:nodes"])
+            let key = try board.key.publicKey()
+            #expect(client.publicKey == key)
+            let serving = try Certificate(pem: Array(answer.servingCertificate.utf8))
+            #expect(serving.alternativeNames.dnsNames == ["pi2"])
+            #expect(serving.alternativeNames.ipAddresses == [IPAddress(v4: 192, 168, 1, 31)])
+            let verifier = try CertificateVerifier(trusting: [fixture.identity.authority.certificate])
+            try verifier.verify(client, purpose: .client, at: Int64(Self.now.seconds))
+            try verifier.verify(serving, purpose: .server, at: Int64(Self.now.seconds))
+            #expect(throws: PKIError.self) {
+                try verifier.verify(serving, purpose: .client, at: Int64(Self.now.seconds))
+            }
+        }
+    }
+
+    @Test func aBoardThatLostTheAnswerAsksAgainAndAnotherMayNot() async throws {
+        try await withService { fixture in
+            let token = try await fixture.token()
+            let board = try Board("pi2")
+            let first = try await fixture.join(board, token)
+            let second = try await fixture.join(board, token)
+            #expect(first.nodeCIDR == second.nodeCIDR)
+            let error = await #expect(throws: StatusError.self) {
+                try await fixture.join(try Board("pi3", address: "192.168.1.32"), token)
+            }
+            #expect(error?.code == 401 && error?.message.contains("used already") == true)
+        }
+    }
+
+    @Test func ofRacingBoardsExactlyAsManyAsTheTokenAllowsGetIn() async throws {
+        try await withService { fixture in
+            let token = try await fixture.token(uses: 2)
+            let winners = await withTaskGroup(of: Bool.self) { group in
+                for number in 1...6 {
+                    group.addTask {
+                        do {
+                            let board = try Board("racer\(number)", address: "192.168.1.\(40 + number)")
+                            _ = try await fixture.join(board, token)
+                            return true
+                        } catch {
+                            return false
+                        }
+                    }
+                }
+                return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+            }
+            #expect(winners == 2)
+            let nodes = try await fixture.client.list(.nodes, namespace: nil, options: .init())
+            #expect(nodes.items.count == 2)
+        }
+    }
+
+    @Test(arguments: [
+        ("the control plane's name", "kubernetes", "192.168.1.31", "taken"),
+        ("the control plane's address", "pi2", "192.168.1.20", "control plane"),
+        ("the Service's address", "pi2", "10.152.0.1", "control plane"),
+        ("no name", "Pi_2", "192.168.1.31", "--node-name"),
+        ("a loopback address", "pi2", "127.0.0.1", "no address"),
+    ])
+    func whatABoardMayNotBeKeepsTheToken(what: String, name: String, address: String, words: String) async throws {
+        try await withService { fixture in
+            let token = try await fixture.token()
+            let error = await #expect(throws: StatusError.self) {
+                try await fixture.join(try Board(name, address: address), token)
+            }
+            #expect(error?.message.contains(words) == true, "\(error?.message ?? "")")
+            _ = try await fixture.join(try Board("pi2"), token)
+        }
+    }
+
+    @Test func anotherMachineDoesNotGetATakenNameNorAddress() async throws {
+        try await withService { fixture in
+            _ = try await fixture.join(try Board("pi2"), try await fixture.token())
+            var node = try await fixture.client.get(.nodes, namespace: nil, name: "pi2")
+            node.status = [
+                "nodeInfo": ["machineID": "m1"], "addresses": [["type": "InternalIP", "address": "192.168.1.31"]],
+            ]
+            _ = try await fixture.client.updateStatus(.nodes, object: node)
+            let token = try await fixture.token(uses: 5)
+            let name = await #expect(throws: StatusError.self) {
+                try await fixture.join(try Board("pi2", address: "192.168.1.33", machineID: "m2"), token)
+            }
+            #expect(name?.message.contains("another machine") == true)
+            let address = await #expect(throws: StatusError.self) {
+                try await fixture.join(try Board("pi3", machineID: "m2"), token)
+            }
+            #expect(address?.message.contains("node \"pi2\"") == true)
+            // The machine itself comes back, with new keys.
+            _ = try await fixture.join(try Board("pi2"), token)
+            // A twin is let in, and told.
+            let twin = try await fixture.join(try Board("pi4", address: "192.168.1.34"), token)
+            #expect(twin.warnings.first?.contains("machine-id") == true)
+        }
+    }
+
+    @Test(arguments: ["nodeName", "machineID", "addresses", "clientRequest", "servingRequest", "protocol", "version"])
+    func aRequestWithoutAFieldIsRefusedByName(field: String) async throws {
+        try await withService { fixture in
+            let error = await #expect(throws: StatusError.self) {
+                try await fixture.join(try Board("pi2"), try await fixture.token()) { $0[field] = nil }
+            }
+            #expect(error?.code == 400 && error?.message.contains(field) == true, "\(error?.message ?? "")")
+        }
+    }
+
+    @Test(arguments: [("v1.37.0", false), ("v1.36.9", true), ("v1.33.0", true), ("v1.32.0", false), ("v2.0.0", false)])
+    func versionsFollowTheSkewPolicy(version: String, isTaken: Bool) async throws {
+        try await withService { fixture in
+            let answer = try? await fixture.join(try Board("pi2"), try await fixture.token()) {
+                $0["version"] = .string(version)
+            }
+            #expect((answer != nil) == isTaken)
+        }
+    }
+
+    @Test func withoutATokenNothingHappens() async throws {
+        try await withService { fixture in
+            let error = await #expect(throws: StatusError.self) { try await fixture.join(try Board("pi2"), nil) }
+            #expect(error?.code == 401)
+            let nodes = try await fixture.client.list(.nodes, namespace: nil, options: .init())
+            #expect(nodes.items.isEmpty)
+        }
+    }
+}
