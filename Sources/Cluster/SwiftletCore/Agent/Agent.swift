@@ -75,7 +75,8 @@ private final class AgentService: Service {
                 try await withThrowingTaskGroup { group in
                     group.addTask { try await NodeComposition(self.agent.configuration, self.agent.logger).run() }
                     group.addTask { await self.waitForReload() }
-                    // The first that ends, ends the other.
+                    group.addTask { try await MemoryHousekeeping(logger: self.agent.logger).run() }
+                    // The first that ends, ends the others.
                     try await group.next()
                     group.cancelAll()
                     try await group.waitForAll()

@@ -2,10 +2,9 @@
 
 import JSON
 import KubeAPI
-import LinuxSystem
 import Storage
 
-/// What the server does from time to time: forgets old events and lets go of memory that nobody uses.
+/// What the server does from time to time: forgets old events, and lists that nobody asks for.
 struct Housekeeping: Sendable {
     let registry: Registry
     let lists: ListCache
@@ -24,7 +23,6 @@ struct Housekeeping: Sendable {
             lists.clear()
             round += 1
             if round % Self.eventRounds == 0 { try await removeOldEvents() }
-            Heap.trim()
         }
     }
 
