@@ -101,6 +101,8 @@ let package = Package(
         tests("System", "PKI", ["JSON", "LinuxSystem"]),
         library("System", "Systemd", ["CSystemd", "LinuxSystem", logging]),
         tests("System", "Systemd", ["LinuxSystem", logging]),
+        library("System", "HostChecks", ["JSON", "LinuxSystem"]),
+        tests("System", "HostChecks", ["LinuxSystem"]),
         library(
             "System", "HTTPTransport",
             [
@@ -225,7 +227,7 @@ let package = Package(
             [
                 "ClusterFormation", "Kubelet", "PodRuntime", "ContainerImages", "SandboxNetwork", "Storage",
                 "StorageSQLite", "APIServer", "Scheduling", "Controllers", "KubeAPI", "KubeClient",
-                "ControllerRuntime", "HTTPTransport", "PKI", "Systemd", "LinuxSystem", "JSON", nioCore, nioPosix,
+                "ControllerRuntime", "HTTPTransport", "PKI", "Systemd", "LinuxSystem", "JSON", nioCore, nioPosix, "HostChecks",
                 logging, lifecycle, unixSignals, yams, "Netlink",
             ]),
         tests("Cluster", "SwiftletCore", ["JSON", "LinuxSystem"]),
@@ -233,7 +235,7 @@ let package = Package(
             name: "swiftlet",
             dependencies: [
                 "SwiftletCore", "ClusterFormation", "ContainerImages", "KubeAPI", "KubeClient", "LinuxSystem", "JSON",
-                argumentParser,
+                "HostChecks", "Systemd", argumentParser,
                 logging,
             ],
             path: "Sources/Cluster/swiftlet", swiftSettings: strict),

@@ -11,11 +11,19 @@ struct StatusCommand: AsyncParsableCommand {
         discussion: """
             Examples:
               swiftlet status
+              swiftlet status -o yaml
               swiftlet status --wait-ready --timeout 120
             """)
 
     @OptionGroup var configuration: ConfigurationOptions
-    @OptionGroup var output: OutputOptions
+    @Option(name: [.customShort("o"), .customLong("output")], help: "How to print: text, json or yaml.")
+    var output = Format.text
+
+    enum Format: String, ExpressibleByArgument, CaseIterable {
+        case text
+        case json
+        case yaml
+    }
 
     @Flag(help: "Wait until the node is ready.")
     var waitReady = false
@@ -32,9 +40,10 @@ struct StatusCommand: AsyncParsableCommand {
             try await Task.sleep(for: .milliseconds(100))
             report = try await NodeStatusReport.read(settings, logger: logger)
         }
-        switch output.format {
+        switch output {
         case .text: show(report)
         case .json: print(report.json.text(indented: true))
+        case .yaml: print(try report.yaml(), terminator: "")
         }
         if !report.isReady { throw ExitCode.failure }
     }
@@ -43,8 +52,26 @@ struct StatusCommand: AsyncParsableCommand {
         print("node:     \(report.nodeName)")
         print("ready:    \(report.isReady ? "yes" : "no")\(report.isReady ? "" : reason(report))")
         print("pods:     \(report.runningPods) running of \(report.pods)")
+        print("roles:    \(report.roles.joined(separator: ", "))")
+        if let bytes = report.local.storeBytes { print("store:    SQLite, \(sizeText(bytes))") }
+        if let first = report.local.certificates.first {
+            print("certs:    the first expires in \(first.remainingDays) days (\(first.name))")
+        }
         print("version:  \(ProductVersion.swiftlet) (Kubernetes \(ProductVersion.kubernetes))")
+        showUse(report.local)
         if !report.apiAnswers { print("remedy:   see 'systemctl status swiftlet' and 'journalctl -u swiftlet'") }
+    }
+
+    private func showUse(_ local: LocalStatus) {
+        let rows = local.components.filter { $0.use.processes > 0 }.map { component, use in
+            [
+                component, "\(use.processes)", sizeText(use.proportionalBytes),
+                "\(Double(use.processorMilliseconds / 100) / 10) s", sizeText(use.writtenBytes),
+            ]
+        }
+        guard !rows.isEmpty else { return }
+        print("")
+        printTable(["COMPONENT", "PROCESSES", "MEMORY", "CPU", "WRITTEN"], rows)
     }
 
     private func reason(_ report: NodeStatusReport) -> String {

@@ -18,8 +18,9 @@ struct Swiftlet: AsyncParsableCommand {
         version: ProductVersion.swiftlet,
         subcommands: [
             RunCommand.self, StatusCommand.self, VersionCommand.self, ImagesCommand.self, KubectlCommand.self,
-            ConfigCommand.self, AddNodeCommand.self, JoinCommand.self, LeaveCommand.self, RemoveNodeCommand.self,
-            TokenCommand.self,
+            ConfigCommand.self, CheckCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self,
+            LogsCommand.self, AddNodeCommand.self, JoinCommand.self, LeaveCommand.self, RemoveNodeCommand.self,
+            TokenCommand.self, BackupCommand.self, RestoreCommand.self,
         ])
 }
 
@@ -30,6 +31,9 @@ struct ConfigurationOptions: ParsableArguments {
 
     @Option(name: .customLong("config"), help: "The configuration file.")
     var path: String?
+
+    /// The file that is read.
+    var file: String { path ?? Self.defaultPath }
 
     /// Reads the configuration; the default file may be missing, one that is named may not.
     func load() throws -> Configuration {

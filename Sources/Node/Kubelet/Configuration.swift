@@ -43,6 +43,21 @@ package struct KubeletConfiguration: Sendable {
     /// reboot while the API is away: for nodes whose API server is another machine.
     package var keepsObjects = false
 
+    /// What is wrong with the machine: told as warnings among the node's events and as its condition `HostProblem`.
+    package var hostProblems: [HostProblem] = []
+
+    /// Something that is wrong with the machine, the worst first.
+    package struct HostProblem: Sendable, Hashable {
+        /// In CamelCase: `UnderVoltage`.
+        package var reason: String
+        package var message: String
+
+        package init(reason: String, message: String) {
+            self.reason = reason
+            self.message = message
+        }
+    }
+
     package init(
         nodeName: String, hostname: String, addresses: [String], stateDirectory: String, runDirectory: String,
         version: String, runtimeVersion: String

@@ -86,8 +86,11 @@ package final class Kubelet: Sendable {
         writer.reservedMemory = configuration.reservedMemory
         writer.reservedMilliCPU = configuration.reservedMilliCPU
         let final = writer
+        var fixed = NodeStatusWriter.Health()
+        fixed.hostProblems = configuration.hostProblems
+        let health = fixed
         return NodeReporter(
-            client: client, writer: { final }, health: { NodeStatusWriter.Health() },
+            client: client, writer: { final }, health: { health },
             images: { await Self.imageList(images) }, taints: configuration.taints,
             extraLabels: configuration.labels, clock: clock, logger: logger)
     }
@@ -122,9 +125,11 @@ package final class Kubelet: Sendable {
 
     private func reportNode() async throws {
         try await reporter.register()
-        recorder.record(
-            reporter.node ?? KubeObject(.init("", "v1", "Node"), name: configuration.nodeName), .normal,
-            reason: "Starting", message: "Starting kubelet.")
+        let node = reporter.node ?? KubeObject(.init("", "v1", "Node"), name: configuration.nodeName)
+        recorder.record(node, .normal, reason: "Starting", message: "Starting kubelet.")
+        for problem in configuration.hostProblems {
+            recorder.record(node, .warning, reason: problem.reason, message: problem.message)
+        }
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { try await self.reporter.runStatus() }
             group.addTask { try await self.reporter.runLease() }

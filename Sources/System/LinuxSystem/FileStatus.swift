@@ -83,4 +83,11 @@ package struct FileSystemSpace: Sendable, Hashable {
     package let availableBytes: UInt64
     package let totalInodes: UInt64
     package let freeInodes: UInt64
+
+    package init(totalBytes: UInt64, availableBytes: UInt64, totalInodes: UInt64, freeInodes: UInt64) {
+        self.totalBytes = totalBytes
+        self.availableBytes = availableBytes
+        self.totalInodes = totalInodes
+        self.freeInodes = freeInodes
+    }
 }

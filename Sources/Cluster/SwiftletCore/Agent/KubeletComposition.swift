@@ -59,6 +59,7 @@ struct KubeletComposition: Sendable {
             stateDirectory: configuration.directories.state, runDirectory: configuration.directories.run,
             version: ProductVersion.git, runtimeVersion: ProductVersion.swiftlet)
         settings.port = configuration.kubelet.port
+        settings.hostProblems = NodeChecks.problems(configuration)
         settings.maxPods = configuration.kubelet.maxPods
         settings.clusterDomain = configuration.network.clusterDomain
         settings.labels = labels

@@ -15,6 +15,21 @@ enum YAMLDocument {
         }
     }
 
+    /// A value in YAML's block style, with a line feed at its end.
+    static func text(_ value: JSON) throws -> String { try Yams.serialize(node: node(of: value)) }
+
+    private static func node(of value: JSON) -> Node {
+        switch value {
+        case .null: Node("null", Tag(.null))
+        case .bool(let value): Node(value ? "true" : "false", Tag(.bool))
+        case .int(let value): Node(String(value), Tag(.int))
+        case .double(let value): Node(String(value), Tag(.float))
+        case .string(let text): Node(text, Tag(.str))
+        case .array(let values): Node(values.map(node), Tag(.seq))
+        case .object(let members): Node(members.map { (Node($0.key), node(of: $0.value)) }, Tag(.map))
+        }
+    }
+
     private static func json(of node: Node) throws -> JSON {
         switch node {
         case .scalar(let scalar): return value(of: node, text: scalar.string)

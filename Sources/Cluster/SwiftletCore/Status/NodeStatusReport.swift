@@ -10,7 +10,7 @@ import NIOCore
 import NIOPosix
 import PKI
 
-/// What `swiftlet status` tells: the node as the API sees it, and the agent's memory.
+/// What `swiftlet status` tells: the node as the API sees it, and what the machine says of it.
 package struct NodeStatusReport: Sendable {
     /// Whether the API answers.
     package var apiAnswers: Bool
@@ -23,38 +23,48 @@ package struct NodeStatusReport: Sendable {
     package var readyMessage: String
     package var pods: Int
     package var runningPods: Int
+    /// What the node does in the cluster.
+    package var roles: [String] = []
+    /// What needs no API.
+    package var local = LocalStatus(storeBytes: nil, certificates: [], components: [])
 
     package var json: JSON {
         var result: JSON = [
             "api": ["answers": .bool(apiAnswers)],
             "node": [
                 "name": .string(nodeName), "ready": .bool(isReady), "message": .string(readyMessage),
-                "pods": JSON(pods), "runningPods": JSON(runningPods),
+                "pods": JSON(pods), "runningPods": JSON(runningPods), "roles": JSON(roles),
             ],
             "version": .string(ProductVersion.swiftlet),
         ]
         if !apiError.isEmpty { result["api", "error"] = .string(apiError) }
+        for (name, value) in local.json.members { result[name] = value }
         return result
     }
 
-    /// Asks the API of this node with the administrator's credentials.
+    /// ``json`` in YAML.
+    ///
+    /// - Throws: what the serialiser reports; it takes every value.
+    package func yaml() throws -> String { try YAMLDocument.text(json) }
+
+    /// Asks the API with the administrator's credentials, or on a worker with the node's.
     ///
     /// - Throws: ``ConfigurationError`` when the credentials cannot be read.
     package static func read(_ configuration: Configuration, logger: Logger) async throws -> NodeStatusReport {
         let name = try NodeIdentity.discover(configuration).name
         var report = NodeStatusReport(
             apiAnswers: false, apiError: "", nodeName: name, isReady: false, readyMessage: "", pods: 0, runningPods: 0)
+        report.local = LocalStatus.read(configuration)
         do {
-            let client = try makeClient(configuration, logger: logger)
-            let result: Result<Void, any Error>
-            do {
-                try await report.fill(from: client)
-                result = .success(())
-            } catch {
-                result = .failure(error)
+            let access = ClusterAccess(configuration, logger: logger)
+            let membership = try access.membership()
+            report.nodeName = membership?.nodeName ?? name
+            report.roles = membership == nil ? ["control-plane", "worker"] : ["worker"]
+            report = try await access.asLocalIdentity { client in
+                var filled = report
+                try await filled.fill(from: client)
+                return filled
             }
-            try await client.close()
-            try result.get()
         } catch {
             report.apiError = "\(error)"
         }
@@ -70,20 +80,5 @@ package struct NodeStatusReport: Sendable {
             .pods, namespace: nil, options: .init(fieldSelector: "spec.nodeName=\(nodeName)"))
         pods = all.items.count
         runningPods = all.items.count { $0.status["phase"]?.string == "Running" }
-    }
-
-    private static func makeClient(_ configuration: Configuration, logger: Logger) throws -> HTTPSClient {
-        let directory = "\(configuration.directories.state)/pki"
-        let host = configuration.api.bindAddress == "0.0.0.0" ? "127.0.0.1" : configuration.api.bindAddress
-        var settings = HTTPSClientConfiguration(
-            servers: ["https://\(host):\(configuration.api.port)"],
-            tls: HTTPClientTLS(
-                verification: .authorities(try Files.read("\(directory)/ca.crt")),
-                identity: (try Files.read("\(directory)/admin.crt"), try Files.read("\(directory)/admin.key"))))
-        // A status must be quick, also when it is bad.
-        settings.limits.attempts = 1
-        settings.limits.connectTimeout = .seconds(2)
-        settings.limits.requestTimeout = .seconds(5)
-        return try HTTPSClient(settings, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
     }
 }

@@ -12,6 +12,8 @@ package struct NodeStatusWriter: Sendable {
         package var hasMemoryPressure = false
         package var hasDiskPressure = false
         package var hasPIDPressure = false
+        /// What is wrong with the machine, the worst first.
+        package var hostProblems: [KubeletConfiguration.HostProblem] = []
 
         package init() {}
     }
@@ -123,6 +125,13 @@ package struct NodeStatusWriter: Sendable {
                 "Ready", health.runtimeProblem == nil,
                 health.runtimeProblem == nil ? "KubeletReady" : "KubeletNotReady",
                 health.runtimeProblem ?? "kubelet is posting ready status"
+            ),
+            // As node-problem-detector does: true means that there is a problem.
+            (
+                "HostProblem", !health.hostProblems.isEmpty, health.hostProblems.first?.reason ?? "NoHostProblem",
+                health.hostProblems.isEmpty
+                    ? "the machine has no known problem"
+                    : health.hostProblems.map(\.message).joined(separator: "; ")
             ),
         ]
         return .array(

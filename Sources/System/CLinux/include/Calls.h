@@ -116,6 +116,10 @@ int clinux_make_raw(int fd, void *saved);
 int clinux_restore_terminal(int fd, const void *saved);
 size_t clinux_termios_size(void);
 
+// The clock
+/// Whether a time service keeps the clock (adjtimex(2)): 1, 0, or -1 with errno.
+int clinux_is_clock_synchronised(void);
+
 // The heap of the C library
 void clinux_heap_limit_arenas(int count);
 void clinux_heap_trim(void);

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import LinuxSystem
+package import JSON
+import StorageSQLite
+
+/// Writes backups: the store, the keys and the configuration in one compressed tar archive.
+///
+/// The file holds private keys and Secrets: its mode is 0600, and who has it owns the cluster.
+package struct Backup: Sendable {
+    private let configuration: Configuration
+    /// The configuration file; it may be missing.
+    private let configurationFile: String
+
+    package init(_ configuration: Configuration, configurationFile: String) {
+        self.configuration = configuration
+        self.configurationFile = configurationFile
+    }
+
+    /// Writes a backup, also while the agent runs. The file appears whole, on disk, or not at all.
+    ///
+    /// - Throws: ``BackupError``, ``StorageOpenError`` or ``SystemError`` with what kept it from being written.
+    package func write(to target: String) throws -> BackupManifest {
+        let work = "\(target).\(Processes.current).unfinished"
+        try Files.removeTree(work)
+        try Files.makeDirectory(work, permissions: 0o700)
+        // What is left behind if this fails too has a name that says so.
+        defer { try? Files.removeTree(work) }
+        let tree = "\(work)/backup"
+        try Files.makeDirectories("\(tree)/store", permissions: 0o700)
+        let mask = Processes.setFileCreationMask(0o077)
+        defer { _ = Processes.setFileCreationMask(mask) }
+        try StoreSnapshot.write(
+            of: "\(configuration.directories.state)/store", to: "\(tree)/store/\(StoreSnapshot.fileName)")
+        try copyKeys(to: "\(tree)/pki")
+        if Files.exists(configurationFile) {
+            try Files.replace("\(tree)/config.yaml", with: Files.read(configurationFile), permissions: 0o600)
+        }
+        let manifest = try manifest(of: tree)
+        try Files.replace(
+            "\(tree)/\(BackupManifest.fileName)", with: Array(manifest.json.text(indented: true).utf8),
+            permissions: 0o600)
+        try pack(tree, as: "\(work)/archive")
+        try Files.rename("\(work)/archive", to: target)
+        try FileDescriptor.open(Files.directory(of: target), [.read, .directory]).synchronize(target)
+        return manifest
+    }
+
+    private func copyKeys(to directory: String) throws {
+        let source = "\(configuration.directories.state)/pki"
+        guard Files.exists(source) else {
+            throw BackupError("\(source) is missing: this node has no cluster of its own to back up")
+        }
+        try Files.makeDirectory(directory, permissions: 0o700)
+        for name in try Files.names(in: source) where !name.hasPrefix(".") && !name.hasSuffix(".tmp") {
+            try Files.replace(
+                "\(directory)/\(name)", with: Files.read("\(source)/\(name)"), permissions: 0o600, durable: false)
+        }
+    }
+
+    private func manifest(of tree: String) throws -> BackupManifest {
+        var files: [String: String] = [:]
+        for directory in ["", "store/", "pki/"] {
+            for name in try Files.names(in: "\(tree)/\(directory)") {
+                let path = directory + name
+                guard try Files.status("\(tree)/\(path)")?.kind == .regular else { continue }
+                files[path] = try BackupManifest.checksum("\(tree)/\(path)")
+            }
+        }
+        return BackupManifest(
+            created: FileTime.now().rfc3339, nodeName: try NodeIdentity.discover(configuration).name,
+            version: ProductVersion.swiftlet, files: files)
+    }
+
+    private func pack(_ tree: String, as archive: String) throws {
+        let tar = try Program.require("tar", package: "tar")
+        let result = try Program.run(
+            tar, ["--create", "--gzip", "--owner=0", "--group=0", "--file", archive, "--directory", tree, "."])
+        guard result.status == 0 else { throw BackupError("tar failed: \(result.output.trimmed)") }
+        let file = try FileDescriptor.open(archive, .read)
+        try file.setPermissions(0o600, archive)
+        try file.synchronize(archive)
+    }
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import HostChecks
+import Kubelet
+import LinuxSystem
+import Logging
+import Netlink
+
+/// Why the agent does not start on this machine.
+package struct UnfitHostError: Error, Sendable, CustomStringConvertible {
+    /// What is wrong.
+    package let findings: [Finding]
+
+    package var description: String {
+        findings.map { "\($0.summary). \($0.why) Remedy: \($0.remedy)" }.joined(separator: "; ")
+    }
+}
+
+/// The examination of this machine with what the configuration wants of it.
+package enum NodeChecks: Sendable {
+    /// Examines the machine; takes milliseconds.
+    ///
+    /// - Parameters:
+    ///   - includesPorts: whether the ports must be free: not while the agent holds them.
+    ///   - dropsForwarded: whether a packet filter drops what is forwarded; nil if nobody looked.
+    package static func examine(
+        _ configuration: Configuration, includesPorts: Bool = false, dropsForwarded: Bool? = nil
+    ) -> [Finding] {
+        let (addresses, hasDefaultRoute) = network(configuration)
+        let needs = Board.Needs(
+            stateDirectory: configuration.directories.state, ports: includesPorts ? ports(configuration) : [])
+        let board = Board.machine(
+            needs: needs, addresses: addresses, hasDefaultRoute: hasDefaultRoute, dropsForwarded: dropsForwarded)
+        return board.examine().filter { finding in
+            // A name that the configuration gives stands in for the host's.
+            configuration.nodeName.isEmpty || !finding.id.hasPrefix("HostName")
+        }
+    }
+
+    /// Logs what is wrong, once for each start of the agent.
+    ///
+    /// - Throws: ``UnfitHostError`` where containers cannot work.
+    static func requireFitHost(_ configuration: Configuration, _ logger: Logger) throws(UnfitHostError) {
+        let findings = examine(configuration)
+        for finding in findings where finding.severity == .warning {
+            logger.warning(
+                "\(finding.summary)",
+                metadata: ["component": "checks", "finding": "\(finding.id)", "remedy": "\(finding.remedy)"])
+        }
+        let errors = findings.filter { $0.severity == .error }
+        if !errors.isEmpty { throw UnfitHostError(findings: errors) }
+    }
+
+    /// What the Node object tells of: everything from warnings on.
+    static func problems(_ configuration: Configuration) -> [KubeletConfiguration.HostProblem] {
+        examine(configuration).filter { $0.severity >= .warning }.sorted { $0.severity > $1.severity }.map { finding in
+            KubeletConfiguration.HostProblem(
+                reason: finding.id, message: "\(finding.summary). Remedy: \(finding.remedy)")
+        }
+    }
+
+    private static func ports(_ configuration: Configuration) -> [Board.Port] {
+        [
+            Board.Port(configuration.api.port, purpose: "the Kubernetes API", field: "api.port"),
+            Board.Port(configuration.kubelet.port, purpose: "the kubelet's server", field: "kubelet.port"),
+        ]
+    }
+
+    private static func network(_ configuration: Configuration) -> ([IPAddress], Bool) {
+        do {
+            let session = try RouteSession()
+            let links = try session.links().filter {
+                $0.isUp && !$0.isLoopback && $0.name != configuration.network.bridge
+            }
+            let indices = Set(links.map(\.index))
+            let addresses = try session.addresses().filter { indices.contains($0.link) }.map(\.network.address)
+            let hasDefault = try session.routes().contains { $0.destination.prefixLength == 0 }
+            return (addresses.filter { !$0.isLinkLocal }, hasDefault)
+        } catch {
+            // Without netlink nothing works, and the network's own start says so with the reason.
+            return ([], false)
+        }
+    }
+}

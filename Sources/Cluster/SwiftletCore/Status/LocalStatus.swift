@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package import JSON
+import LinuxSystem
+import PKI
+
+/// What this machine's files and processes tell about the node, also when the API does not answer.
+package struct LocalStatus: Sendable {
+    /// How long a certificate is still valid.
+    package struct CertificateLife: Sendable, Hashable {
+        package var name: String
+        /// Seconds since 1970.
+        package var notAfter: Int64
+        /// Whole days from now; negative when it has expired.
+        package var remainingDays: Int
+    }
+
+    /// Bytes of the store's files; nil where there is no store on this node.
+    package var storeBytes: UInt64?
+    /// The one that expires first comes first.
+    package var certificates: [CertificateLife]
+    /// What each component uses.
+    package var components: [(component: String, use: ProcessUse)]
+
+    /// Reads the node's directories. What may not be read is left out.
+    package static func read(_ configuration: Configuration, now: Int64 = FileTime.now().seconds) -> LocalStatus {
+        LocalStatus(
+            storeBytes: storeBytes(configuration), certificates: certificates(configuration, now: now),
+            components: AgentProcess.use(configuration))
+    }
+
+    private static func storeBytes(_ configuration: Configuration) -> UInt64? {
+        let directory = "\(configuration.directories.state)/store"
+        // A worker has none; others may not look into it.
+        guard let names = try? Files.names(in: directory) else { return nil }
+        return names.reduce(0) { sum, name in sum + ((try? Files.status("\(directory)/\(name)"))?.size ?? 0) }
+    }
+
+    private static func certificates(_ configuration: Configuration, now: Int64) -> [CertificateLife] {
+        let state = configuration.directories.state
+        // A worker's certificates are those of its membership, whatever it had of its own before.
+        let membership = files(in: "\(state)/membership", suffixes: [".crt", ".pem"])
+        let paths = membership.isEmpty ? files(in: "\(state)/pki", suffixes: [".crt"]) : membership
+        let lives = paths.compactMap { path -> CertificateLife? in
+            // One that is being replaced right now is seen the next time.
+            guard let pem = try? Files.read(path), let certificate = try? Certificate(pem: pem) else { return nil }
+            let end = certificate.validity.notAfter
+            let name = path.split(separator: "/").last?.dropLast(4) ?? ""
+            return CertificateLife(name: String(name), notAfter: end, remainingDays: Int((end - now) / 86400))
+        }
+        return lives.sorted { ($0.notAfter, $0.name) < ($1.notAfter, $1.name) }
+    }
+
+    private static func files(in directory: String, suffixes: [String]) -> [String] {
+        // Where there is none, or the reader may not look, there is nothing to tell.
+        ((try? Files.names(in: directory)) ?? []).filter { name in suffixes.contains { name.hasSuffix($0) } }
+            .map { "\(directory)/\($0)" }
+    }
+
+    package var json: JSON {
+        var result: JSON = [
+            "certificates": .array(
+                certificates.map { life in
+                    [
+                        "name": .string(life.name), "remainingDays": JSON(life.remainingDays),
+                        "notAfter": .string(FileTime(seconds: life.notAfter).rfc3339),
+                    ]
+                }),
+            "components": .array(
+                components.map { component, use in
+                    [
+                        "name": .string(component), "processes": JSON(use.processes),
+                        "memoryBytes": JSON(Int(clamping: use.proportionalBytes)),
+                        "cpuMilliseconds": JSON(Int(clamping: use.processorMilliseconds)),
+                        "writtenBytes": JSON(Int(clamping: use.writtenBytes)),
+                    ]
+                }),
+        ]
+        if let storeBytes { result["datastore"] = ["engine": "sqlite", "bytes": JSON(Int(clamping: storeBytes))] }
+        return result
+    }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import CLinux
+import Glibc
+
+/// What only the kernel and the C library can say about the machine.
+package enum SystemFacts: Sendable {
+    /// Bytes of a page of memory: 4096, or 16384 on a Raspberry Pi 5.
+    package static var pageBytes: Int { sysconf(Int32(_SC_PAGESIZE)) }
+
+    /// Whether a time service keeps the clock right (adjtimex(2), `STA_UNSYNC`); nil where the kernel does not say.
+    package static var isClockSynchronised: Bool? {
+        switch clinux_is_clock_synchronised() {
+        case 0: false
+        case 1: true
+        default: nil
+        }
+    }
+
+    /// Units of processor time in a second, as /proc counts it.
+    package static var ticksPerSecond: Int { sysconf(Int32(_SC_CLK_TCK)) }
+}

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import Foundation
+import Storage
+import StorageSQLite
+import Testing
+
+@Suite struct StoreSnapshotTests {
+    @Test func copiesAStoreThatIsInUse() async throws {
+        try await withTemporaryDirectory { directory in
+            let copy = directory + "/copy"
+            try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
+            let target = "\(copy)/\(StoreSnapshot.fileName)"
+            let revision = try await withStore(directory + "/live") { store in
+                for number in 0..<50 { try await store.put("/k/\(number)", "value \(number)") }
+                try StoreSnapshot.write(of: directory + "/live", to: target)
+                try await store.put("/k/later", "not in the copy")
+                return store.snapshot().revision
+            }
+            #expect(try StoreSnapshot.verify(target) == 50)
+            try StoreSnapshot.prepareForRestore(target)
+            try await withStore(copy) { store in
+                #expect(store.snapshot().get("/k/49")?.bytes == Array("value 49".utf8))
+                #expect(store.snapshot().get("/k/later") == nil)
+                #expect(store.snapshot().revision >= revision + StoreSnapshot.revisionStep - 1)
+            }
+        }
+    }
+
+    @Test func refusesWhatIsNoStore() async throws {
+        try await withTemporaryDirectory { directory in
+            let file = directory + "/text"
+            try Data("not a database, and long enough to have a header of one".utf8).write(to: URL(filePath: file))
+            #expect(throws: StorageOpenError.self) { try StoreSnapshot.verify(file) }
+            #expect(throws: StorageOpenError.self) {
+                try StoreSnapshot.write(of: directory + "/none", to: directory + "/copy")
+            }
+            #expect(!FileManager.default.fileExists(atPath: directory + "/copy"))
+        }
+    }
+}
