@@ -10,6 +10,7 @@ struct NetworkTable {
     let bridgeName: String
     let subnet: IPNetwork
     let clusterNetwork: IPNetwork
+    let vxlanPort: UInt16
     /// The mapped ports of each sandbox address.
     var portMappings: [(address: IPAddress, mapping: PortMapping)] = []
 
@@ -66,6 +67,10 @@ struct NetworkTable {
             rule(
                 "martians", match(["meta": ["key": "iifname"]], "==", .string(bridgeName)),
                 match(destination, "==", prefix(Self.loopback)), ["drop": nil]),
+            // A sandbox that could talk to the tunnel's end would send packets in the name of others.
+            rule(
+                "martians", match(["meta": ["key": "iifname"]], "==", .string(bridgeName)), toMachine,
+                match(payload("udp", "dport"), "==", JSON(Int(vxlanPort))), ["drop": nil]),
             rule("prerouting", toMachine, ["jump": ["target": "hostports"]]),
             rule("output", toMachine, ["jump": ["target": "hostports"]]),
             rule("hostports", translation("hostip", [destination, protocolNumber, port])),

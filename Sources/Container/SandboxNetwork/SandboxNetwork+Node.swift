@@ -39,10 +39,11 @@ extension SandboxNetwork {
         return removed
     }
 
-    /// Removes all sandboxes, bridge, table and records, and sets kernel parameters back to what they were.
+    /// Removes all sandboxes, paths to peers, bridge, table and records, and sets kernel parameters back to what they were.
     package func removeAll() throws {
         try reconcile(keeping: [])
         try removeStrayLinks()
+        try setPeers([])
         try session.deleteLink(named: configuration.bridgeName)
         state.withLock { $0.bridge = nil }
         try tableLock.withLock { _ in

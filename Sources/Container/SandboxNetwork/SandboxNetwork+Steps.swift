@@ -122,6 +122,6 @@ extension SandboxNetwork {
     var emptyTable: NetworkTable {
         NetworkTable(
             name: configuration.tableName, bridgeName: configuration.bridgeName, subnet: configuration.subnet,
-            clusterNetwork: configuration.clusterNetwork)
+            clusterNetwork: configuration.clusterNetwork, vxlanPort: configuration.vxlanPort)
     }
 }

@@ -36,6 +36,8 @@ package final class SandboxNetwork: Sendable {
     let state: Mutex<State>
     /// Held while the table is computed and applied, so that an older one never follows a newer one.
     let tableLock = Mutex(())
+    /// The peers that ``setPeers(_:)`` was told of last; held while their paths are changed.
+    let knownPeers = Mutex<[NetworkPeer]>([])
 
     /// Opens the run directory and reads its records; nothing else is changed until ``prepareNode()``.
     ///
@@ -44,11 +46,12 @@ package final class SandboxNetwork: Sendable {
         let subnet = configuration.subnet
         guard let gateway = configuration.gateway, subnet.address.isV4, subnet.prefixLength <= 29,
             configuration.linkPrefix.utf8.count <= RouteSession.nameLimit - 8,
-            (1...RouteSession.nameLimit).contains(configuration.bridgeName.utf8.count)
+            (1...RouteSession.nameLimit).contains(configuration.bridgeName.utf8.count),
+            (1...RouteSession.nameLimit).contains(configuration.vxlanName.utf8.count)
         else {
             throw SandboxNetworkError(
                 .invalid, "set up the pod network", "\(subnet)",
-                "the subnet must be IPv4 of at least 8 addresses, link prefixes have at most 7 bytes, bridge names 15")
+                "the subnet must be IPv4 of at least 8 addresses, link prefixes have at most 7 bytes, link names 15")
         }
         self.configuration = configuration
         self.gateway = gateway

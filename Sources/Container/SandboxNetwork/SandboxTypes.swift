@@ -18,6 +18,12 @@ package struct SandboxNetworkConfiguration: Sendable, Hashable {
     package var linkPrefix: String
     /// The size of packets; nil takes the uplink's.
     package var mtu: UInt32?
+    /// The link that carries packets to machines beyond a router, at most 15 bytes; made only where there are such.
+    package var vxlanName = "swiftlet-vxlan"
+    /// The number of the virtual network (VNI), 24 bits, the same on all machines.
+    package var vxlanIdentifier: UInt32 = 5655
+    /// The UDP port on which all machines of the cluster receive such packets.
+    package var vxlanPort: UInt16 = 4789
 
     package init(
         bridgeName: String = "swiftlet0", subnet: IPNetwork, clusterNetwork: IPNetwork,

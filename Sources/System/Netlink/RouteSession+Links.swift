@@ -121,12 +121,16 @@ extension RouteSession {
     }
 
     /// Creates a VXLAN link that learns nothing: its forwarding entries are set (``setForwarding(_:)``).
+    ///
+    /// - Parameter local: The source of its packets; nil takes the one of the route to each remote machine.
     package func createVXLAN(
-        _ settings: LinkSettings, identifier: UInt32, local: IPAddress, port: UInt16 = 4789, over link: Int32? = nil
+        _ settings: LinkSettings, identifier: UInt32, local: IPAddress?, port: UInt16 = 4789, over link: Int32? = nil
     ) throws {
         let message = Message.creation(of: "vxlan", settings) { data in
             data.attribute(LinkAttribute.VXLAN.identifier, identifier)
-            data.attribute(local.isV4 ? LinkAttribute.VXLAN.localV4 : LinkAttribute.VXLAN.localV6, local.bytes)
+            if let local {
+                data.attribute(local.isV4 ? LinkAttribute.VXLAN.localV4 : LinkAttribute.VXLAN.localV6, local.bytes)
+            }
             if let link { data.attribute(LinkAttribute.VXLAN.link, link) }
             data.attribute(LinkAttribute.VXLAN.learning, UInt8(0))
             data.attribute(LinkAttribute.VXLAN.port, port.bigEndian)

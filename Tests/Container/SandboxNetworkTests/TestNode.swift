@@ -73,7 +73,11 @@ struct TestNode {
 
     /// Runs a shell command on the node, or in the namespace at `path`, and returns what it printed.
     @discardableResult
-    func shell(_ command: String, in path: String? = nil) throws -> String {
+    func shell(_ command: String, in path: String? = nil) throws -> String { try Self.shell(command, in: path) }
+
+    /// Runs a shell command in the caller's namespaces, or in the network namespace at `path`; what it printed.
+    @discardableResult
+    static func shell(_ command: String, in path: String? = nil) throws -> String {
         let prefix = path.map { "nsenter --net=\($0) " } ?? ""
         let stream = try #require(popen("\(prefix)sh -c '\(command)' 2>&1", "r"))
         defer { pclose(stream) }
@@ -88,7 +92,12 @@ struct TestNode {
 
     /// Serves one file with `text` on a port in the namespace at `path`, until `body` is done.
     func serving(_ text: String, port: Int, in path: String?, _ body: () throws -> Void) throws {
-        let root = runDirectory + "-www\(port)-\(UInt32.random(in: 0...UInt32.max))"
+        try Self.serving(text, port: port, in: path, root: runDirectory, body)
+    }
+
+    /// Serves one file from a directory whose path begins with `root`.
+    static func serving(_ text: String, port: Int, in path: String?, root: String, _ body: () throws -> Void) throws {
+        let root = root + "-www\(port)-\(UInt32.random(in: 0...UInt32.max))"
         _ = try DirectoryHandle.create(path: root)
         try DirectoryHandle(path: root).replaceFile("index.html", with: Array(text.utf8))
         let prefix = path.map { "nsenter --net=\($0) " } ?? ""
