@@ -179,6 +179,13 @@ let package = Package(
                 "LinuxSystem", nioCore, nioPosix, nioHTTP1, logging,
             ]),
 
+        library(
+            "Node", "PodNetwork",
+            [
+                "SandboxNetwork", "LinuxSystem", "KubeAPI", "KubeClient", "ControllerRuntime", "JSON", nioPosix, logging,
+            ]),
+        tests("Node", "PodNetwork", ["SandboxNetwork", "LinuxSystem", "KubeAPI", "JSON"]),
+
         // MARK: ControlPlane
         library("ControlPlane", "Storage", [collections]),
         tests("ControlPlane", "Storage"),
@@ -225,7 +232,7 @@ let package = Package(
         library(
             "Cluster", "SwiftletCore",
             [
-                "ClusterFormation", "Kubelet", "PodRuntime", "ContainerImages", "SandboxNetwork", "Storage",
+                "ClusterFormation", "Kubelet", "PodRuntime", "PodNetwork", "ContainerImages", "SandboxNetwork", "Storage",
                 "StorageSQLite", "APIServer", "Scheduling", "Controllers", "KubeAPI", "KubeClient",
                 "ControllerRuntime", "HTTPTransport", "PKI", "Systemd", "LinuxSystem", "JSON", nioCore, nioPosix, "HostChecks",
                 logging, lifecycle, unixSignals, yams, "Netlink",

@@ -15,6 +15,8 @@ struct ControlPlane: Sendable {
     let configuration: Configuration
     let server: APIServer
     let identity: ClusterIdentity
+    /// The node on this machine, whose range of addresses the configuration names.
+    let nodeName: String
     let logger: Logger
 
     func run() async throws {
@@ -51,7 +53,12 @@ struct ControlPlane: Sendable {
             DeploymentController(context: context),
             EndpointsController(context: context),
             VolumeController(context: context),
-            NodeRangeController(context: context, clusterRange: configuration.network.clusterCIDR),
+            NodeRangeController(
+                context: context, clusterRange: configuration.network.clusterCIDR,
+                configured: [nodeName: configuration.network.nodeCIDR]),
+            NodeLifecycleController(context: context),
+            TaintEvictionController(context: context),
+            PodGarbageCollector(context: context),
             ServiceAccountController(context: context, certificateAuthority: { authority }),
             NamespaceController(context: context, resources: namespaced.map(\.resource)),
             GarbageCollector(context: context, resources: stored.map(\.resource)) { kind in

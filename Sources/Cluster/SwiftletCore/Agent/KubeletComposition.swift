@@ -8,6 +8,7 @@ import Kubelet
 import LinuxSystem
 import Logging
 import NIOCore
+import PodNetwork
 import PodRuntime
 import SandboxNetwork
 
@@ -24,13 +25,36 @@ struct KubeletComposition: Sendable {
     let eventLoops: any EventLoopGroup
     let logger: Logger
 
-    func makeKubelet(client: any ResourceClient, tls: HTTPServerTLS) async throws -> Kubelet {
+    /// What runs on every node.
+    struct Parts: Sendable {
+        let kubelet: Kubelet
+        let network: PodNetwork
+
+        /// Runs until it is cancelled, or one of them fails.
+        func run() async throws {
+            try await withThrowingDiscardingTaskGroup { group in
+                group.addTask { try await network.run() }
+                group.addTask { try await kubelet.run() }
+            }
+        }
+    }
+
+    /// - Parameters:
+    ///   - client: the API with this node's identity.
+    ///   - tls: of the kubelet's server.
+    func make(client: any ResourceClient, tls: HTTPServerTLS) async throws -> Parts {
         let images = try await ImageService(configuration: configuration.imageService, logger: logger)
+        let sandboxes = try makeNetwork()
         let runtime = try PodRuntime(
-            configuration: runtimeSettings, images: images, network: try makeNetwork(), logger: logger)
-        return Kubelet(
-            configuration: try kubeletSettings(), client: client, runtime: runtime, images: images,
-            eventLoops: eventLoops, tls: tls, logger: logger)
+            configuration: runtimeSettings, images: images, network: sandboxes, logger: logger)
+        return Parts(
+            kubelet: Kubelet(
+                configuration: try kubeletSettings(), client: client, runtime: runtime, images: images,
+                eventLoops: eventLoops, tls: tls, logger: logger),
+            network: PodNetwork(
+                nodeName: node.name, client: client, stateDirectory: "\(configuration.directories.state)/network",
+                logger: logger
+            ) { try sandboxes.setPeers($0) })
     }
 
     private func makeNetwork() throws -> SandboxNetwork {

@@ -52,14 +52,14 @@ struct ServerComposition: Sendable {
         let server = try makeServer(node, identity, storage, eventLoops)
         _ = try await server.bind()
         try writeKubeconfig(identity)
-        let kubelet = try await makeKubelet(node, identity, server, eventLoops)
+        let parts = try await makeNode(node, identity, server, eventLoops)
         let controlPlane = ControlPlane(
-            configuration: configuration, server: server, identity: identity, logger: logger)
+            configuration: configuration, server: server, identity: identity, nodeName: node.name, logger: logger)
         try await withThrowingTaskGroup { group in
             group.addTask { try await server.run() }
             try await server.waitUntilReady()
             group.addTask { try await controlPlane.run() }
-            group.addTask { try await kubelet.run() }
+            group.addTask { try await parts.run() }
             announce(node)
             // All of them run until they are cancelled; the first that fails ends the others.
             try await group.next()
@@ -94,17 +94,17 @@ struct ServerComposition: Sendable {
             now: FileTime.now().seconds, logger: logger)
     }
 
-    private func makeKubelet(
+    private func makeNode(
         _ node: NodeIdentity, _ identity: ClusterIdentity, _ server: APIServer, _ eventLoops: any EventLoopGroup
-    ) async throws -> Kubelet {
-        let parts = KubeletComposition(
+    ) async throws -> KubeletComposition.Parts {
+        let composition = KubeletComposition(
             configuration: configuration, node: node,
             subnet: try configuration.range("network.nodeCIDR", configuration.network.nodeCIDR),
             labels: ["node-role.kubernetes.io/control-plane": ""], eventLoops: eventLoops, logger: logger)
         let client = server.client(
             user: UserInfo(name: "system:node:\(node.name)", groups: ["system:nodes", "system:authenticated"]),
             manager: "kubelet")
-        return try await parts.makeKubelet(
+        return try await composition.make(
             client: client,
             tls: HTTPServerTLS(
                 .init(

@@ -30,12 +30,12 @@ struct WorkerComposition: Sendable {
         // It is of the cluster that this node had of its own, whose API does not run any more.
         try Files.remove(configuration.kubeconfigPath)
         let client = try membership.makeClient(group: eventLoops, logger: logger)
-        let parts = KubeletComposition(
+        let composition = KubeletComposition(
             configuration: configuration, node: node,
             subnet: try configuration.range("network.nodeCIDR", membership.nodeCIDR), isWorker: true,
             eventLoops: eventLoops, logger: logger)
         let serving = membership.serving.identity
-        let kubelet = try await parts.makeKubelet(
+        let parts = try await composition.make(
             client: client,
             tls: HTTPServerTLS(
                 .init(
@@ -43,7 +43,7 @@ struct WorkerComposition: Sendable {
                     clientAuthorities: membership.authorityPEM)))
         try await withThrowingTaskGroup { group in
             group.addTask { try await client.run() }
-            group.addTask { try await kubelet.run() }
+            group.addTask { try await parts.run() }
             announce(node)
             // All of them run until they are cancelled; the first that fails ends the others.
             try await group.next()

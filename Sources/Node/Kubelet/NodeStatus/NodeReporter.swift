@@ -144,9 +144,15 @@ final class NodeReporter: Sendable {
     /// Renews the lease while the task runs.
     func runLease() async throws {
         var lease: KubeObject?
+        var lastRenewal = ContinuousClock.now
         while !Task.isCancelled {
             do {
                 lease = try await renew(lease)
+                // After such a pause the control plane may have reported the node as lost, which only a status undoes.
+                if ContinuousClock.now - lastRenewal > .seconds(Self.leaseSeconds) {
+                    state.withLock { $0.lastWrite = 0 }
+                }
+                lastRenewal = .now
             } catch {
                 if error is CancellationError { throw error }
                 lease = nil
