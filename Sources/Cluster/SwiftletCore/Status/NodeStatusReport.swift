@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPTransport
+import ClusterFormation
 package import JSON
 import KubeAPI
 import KubeClient
 import LinuxSystem
 package import Logging
-import NIOCore
-import NIOPosix
-import PKI
 
 /// What `swiftlet status` tells: the node as the API sees it, and what the machine says of it.
 package struct NodeStatusReport: Sendable {
