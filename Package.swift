@@ -207,14 +207,14 @@ let package = Package(
             "ControlPlane", "APIServer",
             [
                 "Storage", "StorageSQLite", "KubeAPI", "KubeClient", "JSON", "HTTPTransport", "PKI", "LinuxSystem",
-                nioCore, nioPosix, nioHTTP1, logging,
+                "ControllerRuntime", "Controllers", nioCore, nioPosix, nioHTTP1, logging,
             ]),
         library(
             "ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging, collections]),
         tests("ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging]),
         library(
             "ControlPlane", "Controllers",
-            ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", "PKI", logging, collections]),
+            ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", "PKI", "LinuxSystem", logging, collections]),
         tests(
             "ControlPlane", "Controllers",
             ["KubeAPI", "KubeClient", "ControllerRuntime", "APIServer", "Storage", "StorageSQLite", "JSON"]),

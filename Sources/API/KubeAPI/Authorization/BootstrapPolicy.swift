@@ -41,11 +41,26 @@ package enum BootstrapPolicy {
             ("system:node", []),
             ("system:service-account-issuer-discovery", [group("system:serviceaccounts")]),
         ]
-        return bindings.map { binding($0.role, roleKind: "ClusterRole", role: $0.role, $0.subjects) }
+        return bindings.map { binding($0.role, roleKind: "ClusterRole", role: $0.role, $0.subjects) } + nodeBindings
             + controllerRoles.map {
                 let name = "system:controller:\($0.name)"
                 return binding(name, roleKind: "ClusterRole", role: name, [serviceAccount($0.name)])
             }
+    }
+
+    /// What lets machines join with a bootstrap token and renew their certificates afterwards, as kubeadm binds it.
+    private static var nodeBindings: [KubeObject] {
+        let requests = "system:certificates.k8s.io:certificatesigningrequests"
+        let rows = [
+            ("kubelet-bootstrap", "system:node-bootstrapper", UserInfo.WellKnown.bootstrappersGroup),
+            ("node-autoapprove-bootstrap", "\(requests):nodeclient", UserInfo.WellKnown.bootstrappersGroup),
+            (
+                "node-autoapprove-certificate-rotation", "\(requests):selfnodeclient", UserInfo.WellKnown.nodesGroup
+            ),
+        ]
+        return rows.map { name, role, subject in
+            binding("swiftlet:\(name)", roleKind: "ClusterRole", role: role, [group(subject)])
+        }
     }
 
     /// The roles of single namespaces.

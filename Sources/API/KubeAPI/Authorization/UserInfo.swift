@@ -22,6 +22,7 @@ package struct UserInfo: Hashable, Sendable {
         package static let authenticatedGroup = "system:authenticated"
         package static let unauthenticatedGroup = "system:unauthenticated"
         package static let nodesGroup = "system:nodes"
+        package static let bootstrappersGroup = "system:bootstrappers"
         package static let serviceAccountsGroup = "system:serviceaccounts"
         package static let anonymous = "system:anonymous"
         package static let apiServer = "system:apiserver"
@@ -75,6 +76,8 @@ package struct AccessAttributes: Hashable, Sendable {
     /// `get`, `list`, `watch`, `create`, ...; for paths the HTTP method in lower case.
     package var verb: String
     package var target: Target
+    /// The values that a list, watch or collection's deletion requires of fields (`spec.nodeName`), where known.
+    package var requiredFields: [String: String] = [:]
 
     package init(
         user: UserInfo, verb: String, group: String, resource: String, subresource: String = "",

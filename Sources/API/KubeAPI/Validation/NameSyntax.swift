@@ -2,7 +2,7 @@
 
 /// The syntax of names, with the words in which upstream explains what is wrong
 /// (`apimachinery/pkg/util/validation`, `apimachinery/pkg/api/validation`). No problem, no text.
-enum NameSyntax {
+package enum NameSyntax {
     private static let label = "[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 
     static func isLower(_ byte: UInt8) -> Bool { (0x61...0x7A).contains(byte) }
@@ -43,7 +43,7 @@ enum NameSyntax {
         return problems
     }
 
-    static func dns1123Subdomain(_ text: String) -> [String] {
+    package static func dns1123Subdomain(_ text: String) -> [String] {
         var problems = tooLong(text, 253)
         if !isSubdomain(text) {
             problems.append(

@@ -60,6 +60,9 @@ struct ControlPlane: Sendable {
             TaintEvictionController(context: context),
             PodGarbageCollector(context: context),
             ServiceAccountController(context: context, certificateAuthority: { authority }),
+            CertificateApprover(context: context, isAllowed: { [server] in server.isAllowed($0) }),
+            CertificateSigningController(context: context, signer: AuthoritySigner(identity.authority)),
+            SigningRequestCleaner(context: context),
             NamespaceController(context: context, resources: namespaced.map(\.resource)),
             GarbageCollector(context: context, resources: stored.map(\.resource)) { kind in
                 table[kind].map { ($0.resource, $0.isNamespaced) }

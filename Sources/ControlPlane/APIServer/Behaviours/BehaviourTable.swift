@@ -15,7 +15,8 @@ struct BehaviourTable: Sendable {
         special["persistentvolumes"] = PhaseBehaviour(traits: Self.traits("persistentvolumes"))
         special["persistentvolumeclaims"] = PhaseBehaviour(traits: Self.traits("persistentvolumeclaims"))
         special["priorityclasses.scheduling.k8s.io"] = PriorityClassBehaviour()
-        special["certificatesigningrequests.certificates.k8s.io"] = SigningRequestBehaviour()
+        special["certificatesigningrequests.certificates.k8s.io"] = SigningRequestBehaviour(
+            authorizer: authorizer)
         let accessControl = AccessControlBehaviour(authorizer: authorizer)
         for resource in ["roles", "rolebindings", "clusterroles", "clusterrolebindings"] {
             special["\(resource).rbac.authorization.k8s.io"] = accessControl

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import HTTPTransport
+package import HTTPTransport
 package import KubeAPI
 package import Logging
 package import NIOCore
@@ -88,6 +88,9 @@ package final class APIServer: Sendable {
         InProcessClient(registry, subresources: subresources, user: user, manager: manager)
     }
 
+    /// Whether a request would be allowed, as a SubjectAccessReview answers it.
+    package func isAllowed(_ attributes: AccessAttributes) -> Bool { registry.authorizer.decide(attributes).isAllowed }
+
     /// Opens the listening sockets; connections wait until ``run()``.
     ///
     /// - Returns: the addresses, in the order of the configuration.
@@ -98,6 +101,15 @@ package final class APIServer: Sendable {
                 try await server.bind(host: listener.host, port: listener.port, tls: configuration.tls))
         }
         return addresses
+    }
+
+    /// Makes new connections use another serving certificate and other client authorities; those that are open go on.
+    ///
+    /// While the cluster's authority is replaced, `clientAuthorities` is the bundle of the old and the new one. Without
+    /// TLS this does nothing.
+    /// - Throws: ``HTTPTransportError`` when the new identity is unusable; the old one stays in use.
+    package func replaceTLS(_ identity: HTTPServerTLS.Identity) throws(HTTPTransportError) {
+        try configuration.tls?.replace(identity)
     }
 
     /// Serves until the task is cancelled.

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+import KubeAPI
+import LinuxSystem
+import PKI
+
+/// A CertificateSigningRequest object as its controllers read it.
+struct SigningRequest: Sendable {
+    /// The signers of this cluster; requests for others wait for theirs.
+    enum Signer: String, Sendable {
+        case client = "kubernetes.io/kube-apiserver-client"
+        case kubeletClient = "kubernetes.io/kube-apiserver-client-kubelet"
+        case kubeletServing = "kubernetes.io/kubelet-serving"
+    }
+
+    let signer: Signer
+    let request: CertificateSigningRequest
+    let usages: Set<String>
+    /// How long the certificate is to be valid, nil when the requester does not say.
+    let expirationSeconds: Int?
+    /// The user who asked.
+    let user: UserInfo
+
+    /// Nil for another signer's request and for one that cannot be read, which the API refuses at creation.
+    init?(_ object: KubeObject) {
+        guard let signer = Signer(rawValue: object.spec["signerName"]?.string ?? ""),
+            let pem = Base64.decode(object.spec["request"]?.string ?? ""),
+            let request = try? CertificateSigningRequest(pem: pem)
+        else { return nil }
+        self.signer = signer
+        self.request = request
+        usages = Set(object.spec["usages"]?.elements.compactMap(\.string) ?? [])
+        expirationSeconds = object.spec["expirationSeconds"]?.int
+        user = UserInfo(
+            name: object.spec["username"]?.string ?? "", uid: object.spec["uid"]?.string ?? "",
+            groups: object.spec["groups"]?.elements.compactMap(\.string) ?? [],
+            extra: (object.spec["extra"]?.members ?? [:]).reduce(into: [:]) { extra, member in
+                extra[member.key] = member.value.elements.compactMap(\.string)
+            })
+    }
+
+    /// Why this signer must refuse the request, nil when it may sign (upstream: `pkg/apis/certificates/helpers.go` and
+    /// `pkg/controller/certificates/signer`).
+    var refusal: String? {
+        switch signer {
+        case .client: usageRefusal(required: "client auth")
+        case .kubeletClient: nodeRefusal ?? kubeletClientNamesRefusal ?? usageRefusal(required: "client auth")
+        case .kubeletServing: nodeRefusal ?? servingNamesRefusal ?? usageRefusal(required: "server auth")
+        }
+    }
+
+    /// What a kubelet's certificate says of the node.
+    private var nodeRefusal: String? {
+        if request.subject.organizations != [UserInfo.WellKnown.nodesGroup] {
+            return "subject organization is not system:nodes"
+        }
+        let prefix = "system:node:"
+        guard request.subject.commonName.hasPrefix(prefix), request.subject.commonName.utf8.count > prefix.utf8.count
+        else { return "subject common name does not begin with system:node:" }
+        return nil
+    }
+
+    private var kubeletClientNamesRefusal: String? {
+        let names = request.alternativeNames
+        if !names.dnsNames.isEmpty { return "DNS subjectAltNames are not allowed" }
+        if !names.ipAddresses.isEmpty { return "IP subjectAltNames are not allowed" }
+        return names.uris.isEmpty ? nil : "URI subjectAltNames are not allowed"
+    }
+
+    private var servingNamesRefusal: String? {
+        let names = request.alternativeNames
+        if names.dnsNames.isEmpty && names.ipAddresses.isEmpty { return "DNS or IP subjectAltName is required" }
+        return names.uris.isEmpty ? nil : "URI subjectAltNames are not allowed"
+    }
+
+    private func usageRefusal(required: String) -> String? {
+        // The plain client need not name its handshake signature; kubelets must.
+        let demanded: Set<String> = signer == .client ? [required] : [required, "digital signature"]
+        let allowed = demanded.union(["digital signature", "key encipherment"])
+        guard demanded.isSubset(of: usages), usages.isSubset(of: allowed) else {
+            let wanted = demanded.sorted().map { "\"\($0)\"" }.joined(separator: ", ")
+            return "usages did not match: they must be \(wanted), and may be \"digital signature\" and "
+                + "\"key encipherment\""
+        }
+        return nil
+    }
+
+    /// The certificate that the request is answered with: valid a year unless less was asked for.
+    func profile(now: Int64) -> CertificateProfile {
+        let year: Int64 = 365 * 86400
+        let lifetime = min(max(Int64(expirationSeconds ?? Int(year)), 600), year)
+        return CertificateProfile(
+            subject: request.subject, alternativeNames: request.alternativeNames,
+            purposes: signer == .kubeletServing ? [.server] : [.client],
+            validity: .backdated(now: now, lifetimeSeconds: lifetime))
+    }
+
+    /// Why a kubelet's serving certificate cannot be approved without an administrator, nil when it can.
+    ///
+    /// Upstream leaves serving certificates to administrators. Here they are approved when a node asks for itself and
+    /// names nothing but the addresses and names that its Node object reports.
+    func servingRefusal(node: KubeObject?) -> String? {
+        guard user.name == request.subject.commonName, user.groups.contains(UserInfo.WellKnown.nodesGroup) else {
+            return "the requester is not the node that the certificate names"
+        }
+        guard let node, "system:node:\(node.name)" == user.name else { return "there is no such node" }
+        let reported = node.status["addresses"]?.elements ?? []
+        let addresses = Set(reported.compactMap { ($0["address"]?.string).flatMap { IPAddress($0) } })
+        let names = Set(reported.compactMap { $0["address"]?.string?.lowercased() } + [node.name])
+        if let foreign = request.alternativeNames.ipAddresses.first(where: { !addresses.contains($0) }) {
+            return "the address \(foreign) is not one that the node reports"
+        }
+        if let foreign = request.alternativeNames.dnsNames.first(where: { !names.contains($0.lowercased()) }) {
+            return "the name \(foreign) is not one that the node reports"
+        }
+        return nil
+    }
+}
+
+extension KubeObject {
+    /// Whether a signing request was approved and not denied.
+    var isApprovedRequest: Bool { condition("Approved") != nil && condition("Denied") == nil }
+    /// Whether somebody has decided on a signing request.
+    var isDecidedRequest: Bool { condition("Approved") != nil || condition("Denied") != nil }
+}
