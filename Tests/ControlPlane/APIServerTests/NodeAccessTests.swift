@@ -2,6 +2,7 @@
 
 import JSON
 import KubeAPI
+import KubeClient
 import Testing
 
 @testable import APIServer
@@ -33,6 +34,83 @@ import Testing
                     context: context)
             }
             #expect(error?.message == #"nodes "n2" is forbidden: node "n1" is not allowed to modify node "n2""#)
+        }
+    }
+
+    @Test func kubeletsReadOnlyWhatTheirPodsUse() async throws {
+        try await ServedAPI.run { api in
+            func may(_ verb: String, _ resource: String, _ name: String, fields: [String: String] = [:]) -> Bool {
+                let namespace = ["nodes", "persistentvolumes"].contains(resource) ? "" : "default"
+                var attributes = AccessAttributes(
+                    user: Self.kubelet, verb: verb, group: "", resource: resource, namespace: namespace, name: name)
+                attributes.requiredFields = fields
+                return api.server.isAllowed(attributes)
+            }
+            #expect(!may("get", "secrets", "key"))
+            #expect(!may("list", "secrets", ""))
+            var pod = KubeObject(.init("", "v1", "Pod"), namespace: "default", name: "p")
+            pod.spec = [
+                "containers": [
+                    ["name": "c", "image": "i", "envFrom": [["configMapRef": ["name": "settings"]]]]
+                ],
+                "volumes": [
+                    ["name": "v", "secret": ["secretName": "key"]],
+                    ["name": "d", "persistentVolumeClaim": ["claimName": "data"]],
+                ],
+            ]
+            _ = try await api.client.create(
+                .serviceAccounts,
+                object: KubeObject(
+                    .init("", "v1", "ServiceAccount"), namespace: "default", name: "default"))
+            _ = try await api.client.create(.pods, object: pod)
+            #expect(!may("get", "secrets", "key"))
+            var binding = KubeObject(.init("", "v1", "Binding"), namespace: "default", name: "p")
+            binding.json["target"] = ["kind": "Node", "name": "n1"]
+            _ = try await api.client.create(
+                .pods, namespace: "default", name: "p", subresource: "binding", object: binding, options: .init())
+            #expect(may("get", "secrets", "key"))
+            #expect(may("watch", "configmaps", "settings"))
+            #expect(may("get", "persistentvolumeclaims", "data"))
+            #expect(!may("get", "secrets", "other"))
+            #expect(!may("update", "secrets", "key"))
+            #expect(may("get", "pods", "p"))
+            #expect(may("list", "pods", "", fields: ["spec.nodeName": "n1"]))
+            #expect(!may("list", "pods", "", fields: ["spec.nodeName": "n2"]))
+            #expect(!may("list", "pods", ""))
+            #expect(may("watch", "nodes", ""))
+            try await api.client.delete(
+                .pods, namespace: "default", name: "p", options: .init(gracePeriodSeconds: 0))
+            #expect(!may("get", "secrets", "key"))
+        }
+    }
+
+    @Test func kubeletsDrawNoPodsToThemselves() async throws {
+        try await ServedAPI.run { api in
+            let registry = api.server.registry
+            let nodes = try registry.served(.init("", "v1", "nodes"))
+            let context = RequestContext(user: Self.kubelet)
+            func create(_ labels: JSON) async -> StatusError? {
+                await status {
+                    var node = KubeObject(.init("", "v1", "Node"), name: "n1")
+                    node.metadata["labels"] = labels
+                    _ = try await registry.create(
+                        nodes, namespace: "", object: node, options: .init(), context: context)
+                }
+            }
+            let refused = await create(["node-restriction.kubernetes.io/secure": "yes", "a": "b"])
+            #expect(
+                refused?.message.contains("the following labels: node-restriction.kubernetes.io/secure") ?? false)
+            #expect(await create(["node-role.kubernetes.io/control-plane": ""]) != nil)
+            #expect(await create(["kubernetes.io/hostname": "n1", "node.kubernetes.io/x": "", "mine": ""]) == nil)
+            let tainted = await status {
+                _ = try await registry.update(
+                    .init(served: nodes, namespace: "", name: "n1", options: .init()) { old in
+                        var node = old ?? KubeObject(.null)
+                        node.json["spec", "taints"] = [["key": "k", "effect": "NoSchedule"]]
+                        return node
+                    }, context: context)
+            }
+            #expect(tainted?.message.contains("is not allowed to modify taints") ?? false)
         }
     }
 

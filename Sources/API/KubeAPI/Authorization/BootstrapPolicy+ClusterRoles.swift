@@ -173,7 +173,8 @@ extension BootstrapPolicy {
             rules: [rule("approve", "certificates.k8s.io", "signers", names: "kubernetes.io/\(signer)")])
     }
 
-    private static let nodeRules = [
+    /// What the node authorizer lets every node do; it narrows much of it to the node's own objects.
+    package static let nodeRules = [
         rule("create", "authentication.k8s.io", "tokenreviews"),
         rule("create", "authorization.k8s.io", "localsubjectaccessreviews subjectaccessreviews"),
         rule(read, "core", "services"), rule("create get list watch", "core", "nodes"),

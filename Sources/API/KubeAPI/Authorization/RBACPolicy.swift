@@ -12,6 +12,11 @@ package struct RBACPolicy: Sendable {
         package var isAllowed: Bool
         /// What allowed it, or which roles could not be found.
         package var reason: String
+
+        package init(isAllowed: Bool, reason: String) {
+            self.isAllowed = isAllowed
+            self.reason = reason
+        }
     }
 
     /// To what a binding gives its role.

@@ -70,12 +70,19 @@ struct AccessReviews: Sendable {
     private func review(_ object: KubeObject, user: UserInfo) throws(StatusError) -> JSON {
         let resource = object.spec["resourceAttributes"]
         let path = object.spec["nonResourceAttributes"]
-        let attributes: AccessAttributes
+        var attributes: AccessAttributes
         if let resource, resource.object != nil, path?.object == nil {
             func text(_ key: String) -> String { resource[key]?.string ?? "" }
             attributes = AccessAttributes(
                 user: user, verb: text("verb"), group: text("group"), resource: text("resource"),
                 subresource: text("subresource"), namespace: text("namespace"), name: text("name"))
+            for term in resource["fieldSelector"]?["requirements"]?.elements ?? [] {
+                let values = term["values"]?.elements.compactMap(\.string) ?? []
+                guard term["operator"]?.string == "In", values.count == 1, let key = term["key"]?.string else {
+                    continue
+                }
+                attributes.requiredFields[key] = values[0]
+            }
         } else if let path, path.object != nil, resource?.object == nil {
             attributes = AccessAttributes(
                 user: user, verb: path["verb"]?.string ?? "", path: path["path"]?.string ?? "")

@@ -22,11 +22,13 @@ final class Authorizer: Sendable {
     private static let mastersDecision = RBACPolicy().decide(
         AccessAttributes(user: .loopback, verb: "get", path: "/"))
     private let storage: any Storage
+    private let nodes: NodeAuthorizer
     private let logger: Logger
     private let state = Mutex(State())
 
     init(storage: any Storage, logger: Logger) {
         self.storage = storage
+        nodes = NodeAuthorizer(storage: storage)
         self.logger = logger
     }
 
@@ -39,26 +41,16 @@ final class Authorizer: Sendable {
         var key = attributes
         key.user.extra = [:]
         key.user.uid = ""
-        return withCurrentPolicy { state in
+        let decision = withCurrentPolicy { state in
             if let known = state.decisions[key] { return known }
-            let decision = Self.decide(key, state.policy)
+            let decision = state.policy.decide(key)
             if state.decisions.count >= Self.maximumDecisions { state.decisions.removeAll(keepingCapacity: true) }
             state.decisions[key] = decision
             return decision
         }
-    }
-
-    /// RBAC's decision, or for kubelets that of the role `system:node`, which no binding gives them.
-    private static func decide(_ attributes: AccessAttributes, _ policy: RBACPolicy) -> RBACPolicy.Decision {
-        var decision = policy.decide(attributes)
-        guard !decision.isAllowed, attributes.user.nodeName != nil else { return decision }
-        // Without the role there is nothing to allow.
-        let rules = try? policy.rules(roleKind: "ClusterRole", roleName: "system:node", namespace: "")
-        if rules?.contains(where: { $0.allows(attributes) }) ?? false {
-            decision.isAllowed = true
-            decision.reason = ""
-        }
-        return decision
+        guard !decision.isAllowed, let node = key.user.nodeName else { return decision }
+        // Not remembered: what a node may read changes with every pod that comes or goes.
+        return nodes.decide(key, node: node)
     }
 
     /// - Throws: `Forbidden` unless the request is allowed.

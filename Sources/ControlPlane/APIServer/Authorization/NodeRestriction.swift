@@ -2,11 +2,11 @@
 
 import JSON
 import KubeAPI
+import PKI
 
-/// Keeps a kubelet to its own node and pods (upstream: `plugin/pkg/admission/noderestriction`).
+/// Keeps a kubelet's changes to its own node and pods (upstream: `plugin/pkg/admission/noderestriction`).
 ///
-/// What a kubelet may read follows from the ClusterRole `system:node` alone: it is not narrowed to the secrets, config
-/// maps and volumes of its own pods yet, as upstream's node authorizer does.
+/// What a kubelet may read is the ``NodeAuthorizer``'s matter.
 enum NodeRestriction {
     /// Refuses a change by a kubelet that is not its own.
     static func check(_ change: Change, _ object: KubeObject) throws(StatusError) {
@@ -14,6 +14,7 @@ enum NodeRestriction {
         switch change.resource.groupResource {
         case "nodes": try checkNode(change, object, node)
         case "pods": try checkPod(change, object, node)
+        case "persistentvolumeclaims": try checkClaim(change, object, node)
         case "leases.coordination.k8s.io":
             guard object.namespace == "kube-node-lease" else {
                 throw change.forbidden(
@@ -27,46 +28,70 @@ enum NodeRestriction {
             guard object.name == node else {
                 throw change.forbidden(object.name, "can only access CSINode with the same name as the requesting node")
             }
+        case "resourceslices.resource.k8s.io":
+            guard (change.old ?? object).spec["nodeName"]?.string == node, object.spec["nodeName"]?.string == node
+            else {
+                throw change.forbidden(
+                    object.name, "can only access ResourceSlice with the same node name as the requesting node")
+            }
+        case "certificatesigningrequests.certificates.k8s.io": try checkRequest(change, object)
         default: break
         }
     }
 
-    private static func checkNode(_ change: Change, _ object: KubeObject, _ node: String) throws(StatusError) {
-        guard object.name == node else {
-            throw change.forbidden(
-                object.name, "node \"\(node)\" is not allowed to modify node \"\(object.name)\"")
-        }
-        guard change.operation == .update, let old = change.old else { return }
-        if old.spec["taints"] != object.spec["taints"] {
-            throw change.forbidden(object.name, "node \"\(node)\" is not allowed to modify taints")
+    /// A kubelet's certificate names nobody but the kubelet that asks.
+    private static func checkRequest(_ change: Change, _ object: KubeObject) throws(StatusError) {
+        let signers = ["kubernetes.io/kube-apiserver-client-kubelet", "kubernetes.io/kubelet-serving"]
+        guard change.operation == .create, signers.contains(object.spec["signerName"]?.string ?? ""),
+            let request = SigningRequestRules.request(of: object)
+        else { return }
+        guard request.subject.commonName == change.user.name else {
+            throw change.forbidden(object.name, "can only create a node CSR with CN=\(change.user.name)")
         }
     }
 
-    private static func checkPod(_ change: Change, _ object: KubeObject, _ node: String) throws(StatusError) {
-        let assigned = (change.old ?? object).spec["nodeName"]?.string ?? ""
-        switch change.operation {
-        case .create:
-            guard object.annotations["kubernetes.io/config.mirror"] != nil else {
-                throw change.forbidden(
-                    object.name,
-                    "pod does not have \"kubernetes.io/config.mirror\" annotation, node \"\(node)\" can "
-                        + "only create mirror pods")
+    /// Nothing but what the resizing of a volume reports.
+    private static func checkClaim(_ change: Change, _ object: KubeObject, _ node: String) throws(StatusError) {
+        guard change.isStatus, let old = change.old else {
+            throw change.forbidden(object.name, "may only update PVC status")
+        }
+        func comparable(_ claim: KubeObject) -> KubeObject {
+            var claim = claim
+            claim.resourceVersion = ""
+            claim.json["metadata", "managedFields"] = nil
+            for key in ["capacity", "conditions", "allocatedResourceStatuses", "allocatedResources"] {
+                claim.json["status", key] = nil
             }
-            guard assigned == node else {
-                throw change.forbidden(
-                    object.name, "node \"\(node)\" can only create pods with spec.nodeName set to itself")
-            }
-        case .update:
-            guard change.isStatus, assigned == node else {
-                throw change.forbidden(
-                    object.name,
-                    "node \"\(node)\" can only update pod status for pods with spec.nodeName set to itself")
-            }
-        case .delete:
-            guard assigned == node else {
-                throw change.forbidden(
-                    object.name, "node \"\(node)\" can only delete pods with spec.nodeName set to itself")
-            }
+            return claim
+        }
+        guard comparable(old) == comparable(object) else {
+            throw change.forbidden(
+                object.name,
+                "node \"\(node)\" is not allowed to update fields other than status.capacity and status.conditions")
+        }
+    }
+
+    /// A token for a pod of the node, and bound to it.
+    static func checkToken(
+        _ request: KubeObject, _ account: KubeObject, node: String, _ registry: Registry
+    ) throws(StatusError) {
+        func refuse(_ why: String) -> StatusError { .forbidden(.init("", "v1", "serviceaccounts"), account.name, why) }
+        let reference = request.spec["boundObjectRef"]
+        let name = reference?["name"]?.string ?? ""
+        guard reference?["apiVersion"]?.string == "v1", reference?["kind"]?.string == "Pod", !name.isEmpty else {
+            throw refuse("node requested token not bound to a pod")
+        }
+        let uid = reference?["uid"]?.string ?? ""
+        if uid.isEmpty { throw refuse("node requested token with a pod binding without a uid") }
+        let pods = GroupVersionResource("", "v1", "pods")
+        guard let pod = registry.cachedObject(pods, account.namespace, name) else { throw .notFound(pods, name) }
+        if uid != pod.uid {
+            throw refuse(
+                "the UID in the bound object reference (\(uid)) does not match the UID in record. The object might "
+                    + "have been deleted and then recreated")
+        }
+        if pod.spec["nodeName"]?.string != node {
+            throw refuse("node requested token bound to a pod scheduled on a different node")
         }
     }
 }

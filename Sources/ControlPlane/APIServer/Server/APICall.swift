@@ -27,9 +27,14 @@ struct APICall: Sendable {
     /// What the caller must be allowed to do.
     func attributes(_ user: UserInfo) -> AccessAttributes {
         guard info.isResourceRequest else { return AccessAttributes(user: user, verb: info.verb, path: info.path) }
-        return AccessAttributes(
+        var attributes = AccessAttributes(
             user: user, verb: info.verb, group: info.groupVersion.group, resource: info.resource,
             subresource: info.subresource, namespace: info.namespace, name: info.name)
+        // Only decisions on nodes look at selectors; a malformed one is refused when the list is read.
+        if user.nodeName != nil, let text = query["fieldSelector"], let selector = try? FieldSelector(parsing: text) {
+            for term in selector.terms where !term.isNegated { attributes.requiredFields[term.field] = term.value }
+        }
+        return attributes
     }
 
     /// Whether the request may last: it is not counted or timed like the others.

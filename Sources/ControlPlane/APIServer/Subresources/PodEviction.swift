@@ -20,6 +20,10 @@ struct PodEviction: Sendable {
         let served = try registry.served(Self.pods)
         let value = try await registry.value(served, namespace: request.namespace, name: request.name)
         let pod = try StoredObjectDecoder.decode(value)
+        if !context.isTrusted, let node = context.user.nodeName, pod.spec["nodeName"]?.string != node {
+            throw StatusError.forbidden(
+                Self.pods, request.name, "node \(node) can only evict pods with spec.nodeName set to itself")
+        }
         var options = DeleteOptions(
             gracePeriodSeconds: eviction.json["deleteOptions"]?["gracePeriodSeconds"]?.int)
         options.preconditionUID = eviction.json["deleteOptions"]?["preconditions"]?["uid"]?.string

@@ -31,6 +31,9 @@ struct TokenRequests: Sendable {
         try Self.checkLifetime(seconds, name: request.name)
         let wanted = object.spec["audiences"]?.elements.compactMap(\.string) ?? []
         let audiences = wanted.isEmpty ? tokens.audiences : wanted
+        if !context.isTrusted, let node = context.user.nodeName {
+            try NodeRestriction.checkToken(object, account, node: node, registry)
+        }
         let bindings = try await bindings(of: object, account)
         let now = registry.clock.now
         // A kubelet asks for 3607 s; such a token for the API itself lives on for clients that do not reload it.
