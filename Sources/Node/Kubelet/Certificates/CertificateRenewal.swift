@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+package import KubeAPI
+package import KubeClient
+package import Logging
+package import PKI
+
+/// Renews one of a node's certificates through the API, while the kubelet runs and before the certificate ends.
+///
+/// It makes a new key, asks the signer for a certificate with a CertificateSigningRequest, and hands both to the
+/// caller. Failures are retried with growing waits; the old certificate stays in use meanwhile.
+package actor CertificateRenewal {
+    /// Which of a kubelet's certificates it is.
+    package enum Kind: String, Sendable {
+        /// What the node shows to the API server.
+        case client = "kubernetes.io/kube-apiserver-client-kubelet"
+        /// What the kubelet's own server shows.
+        case serving = "kubernetes.io/kubelet-serving"
+    }
+
+    /// A certificate and its key, both in PEM.
+    package struct Credential: Sendable {
+        package var certificate: [UInt8]
+        package var key: [UInt8]
+
+        package init(certificate: [UInt8], key: [UInt8]) {
+            self.certificate = certificate
+            self.key = key
+        }
+    }
+
+    private static let requests = GroupVersionResource("certificates.k8s.io", "v1", "certificatesigningrequests")
+
+    private let kind: Kind
+    private let nodeName: String
+    private let client: any ResourceClient
+    private let names: @Sendable () -> SubjectAlternativeNames
+    private let now: @Sendable () -> Int64
+    private let install: @Sendable (Credential) async throws -> Void
+    private let logger: Logger
+    private var current: Certificate
+    private var machine: RenewalMachine
+    private var pendingKey: PrivateKey?
+
+    /// - Parameters:
+    ///   - current: The certificate in use, in PEM.
+    ///   - names: The names and addresses that the node reports now; a serving certificate says exactly these.
+    ///   - random: 0 to 1: where between 70 and 90 % of a certificate's life it is renewed.
+    ///   - now: Seconds since 1970.
+    ///   - install: Stores a new credential and puts it to use; called again, with another one, after it has thrown.
+    /// - Throws: ``PKIError`` when the current certificate cannot be read.
+    package init(
+        _ kind: Kind, nodeName: String, current: [UInt8], client: any ResourceClient,
+        names: @escaping @Sendable () -> SubjectAlternativeNames = { .init() }, random: Double,
+        now: @escaping @Sendable () -> Int64, logger: Logger,
+        install: @escaping @Sendable (Credential) async throws -> Void
+    ) throws(PKIError) {
+        self.kind = kind
+        self.nodeName = nodeName
+        self.current = try Certificate(pem: current)
+        self.client = client
+        self.names = names
+        self.now = now
+        self.install = install
+        self.logger = logger
+        machine = RenewalMachine(random: random)
+    }
+
+    /// Renews whenever it is time, until the task is cancelled.
+    package func run() async throws {
+        while true {
+            switch machine.next(now: now(), validity: current.validity, isFitting: isFitting) {
+            case .wait(let seconds): try await Task.sleep(for: .seconds(seconds))
+            case .request: try await attempt { try await self.ask() }
+            case .poll(let name): try await attempt { try await self.look(at: name) }
+            }
+        }
+    }
+
+    /// Whether a serving certificate says what the node reports.
+    private var isFitting: Bool {
+        guard kind == .serving else { return true }
+        let wanted = names()
+        let said = current.alternativeNames
+        return wanted.isEmpty
+            || (Set(wanted.dnsNames).isSubset(of: said.dnsNames)
+                && Set(wanted.ipAddresses).isSubset(of: said.ipAddresses))
+    }
+
+    private func attempt(_ step: () async throws -> Void) async throws {
+        do {
+            try await step()
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            pendingKey = nil
+            machine.failed(now: now())
+            logger.warning(
+                "Cannot renew a certificate; it is tried again",
+                metadata: ["signer": "\(kind.rawValue)", "error": "\(error)"])
+        }
+    }
+
+    private func ask() async throws {
+        let key = try PrivateKey.generate(.p256)
+        let request = try CertificateSigningRequest(
+            subject: DistinguishedName(
+                commonName: "system:node:\(nodeName)", organizations: [UserInfo.WellKnown.nodesGroup]),
+            alternativeNames: kind == .serving ? names() : .init(), key: key)
+        var object = KubeObject(.init("certificates.k8s.io", "v1", "CertificateSigningRequest"), name: "")
+        object.metadata = ["generateName": "csr-"]
+        object.spec = [
+            "request": .string(Base64.encode(request.pem)), "signerName": .string(kind.rawValue),
+            "usages": ["digital signature", kind == .serving ? "server auth" : "client auth"],
+        ]
+        let created = try await client.create(Self.requests, object: object)
+        pendingKey = key
+        machine.asked(name: created.name, now: now())
+    }
+
+    private func look(at name: String) async throws {
+        let object = try await client.get(Self.requests, namespace: nil, name: name)
+        for type in ["Denied", "Failed"] {
+            guard let condition = object.condition(type) else { continue }
+            throw RenewalError(reason: "the request \(name) has the condition \(type): \(condition.message)")
+        }
+        guard let text = object.status["certificate"]?.string, !text.isEmpty else { return }
+        guard let pem = Base64.decode(text), let key = pendingKey else {
+            throw RenewalError(reason: "the answer to the request \(name) is not Base64, or its key is gone")
+        }
+        let certificate = try Certificate(pem: pem)
+        guard try certificate.publicKey == key.publicKey() else {
+            throw RenewalError(reason: "the certificate of the request \(name) is for another key")
+        }
+        try await install(Credential(certificate: pem, key: try key.pem()))
+        current = certificate
+        pendingKey = nil
+        machine.renewed()
+        logger.info(
+            "Renewed a certificate",
+            metadata: [
+                "signer": "\(kind.rawValue)", "validUntil": "\(WallClock.text(certificate.validity.notAfter))",
+            ])
+    }
+}
+
+/// Why a certificate could not be renewed.
+struct RenewalError: Error, Sendable, CustomStringConvertible {
+    let reason: String
+    var description: String { reason }
+}
