@@ -182,9 +182,11 @@ let package = Package(
         library(
             "Node", "PodNetwork",
             [
-                "SandboxNetwork", "LinuxSystem", "KubeAPI", "KubeClient", "ControllerRuntime", "JSON", nioPosix, logging,
+                "SandboxNetwork", "LinuxSystem", "KubeAPI", "KubeClient", "ControllerRuntime", "JSON", nioCore,
+                nioPosix,
+                logging,
             ]),
-        tests("Node", "PodNetwork", ["SandboxNetwork", "LinuxSystem", "KubeAPI", "JSON"]),
+        tests("Node", "PodNetwork", ["SandboxNetwork", "LinuxSystem", "Netlink", "KubeAPI", "JSON", logging]),
 
         // MARK: ControlPlane
         library("ControlPlane", "Storage", [collections]),
@@ -232,7 +234,8 @@ let package = Package(
         library(
             "Cluster", "SwiftletCore",
             [
-                "ClusterFormation", "Kubelet", "PodRuntime", "PodNetwork", "ContainerImages", "SandboxNetwork", "Storage",
+                "ClusterFormation", "Kubelet", "PodRuntime", "PodNetwork", "ContainerImages", "SandboxNetwork",
+                "Storage",
                 "StorageSQLite", "APIServer", "Scheduling", "Controllers", "KubeAPI", "KubeClient",
                 "ControllerRuntime", "HTTPTransport", "PKI", "Systemd", "LinuxSystem", "JSON", nioCore, nioPosix, "HostChecks",
                 logging, lifecycle, unixSignals, yams, "Netlink",

@@ -23,12 +23,13 @@ package struct SandboxNetworkConfiguration: Sendable, Hashable {
     /// The number of the virtual network (VNI), 24 bits, the same on all machines.
     package var vxlanIdentifier: UInt32 = 5655
     /// The UDP port on which all machines of the cluster receive such packets.
-    package var vxlanPort: UInt16 = 4789
+    package var vxlanPort: UInt16
 
     package init(
         bridgeName: String = "swiftlet0", subnet: IPNetwork, clusterNetwork: IPNetwork,
         tableName: String = "swiftlet-network", runDirectory: String = "/run/swiftlet/network",
-        linkPrefix: String = "swl", mtu: UInt32? = nil
+        linkPrefix: String = "swl", mtu: UInt32? = nil,
+        vxlanPort: UInt16 = 4789
     ) {
         self.bridgeName = bridgeName
         self.subnet = subnet
@@ -37,6 +38,7 @@ package struct SandboxNetworkConfiguration: Sendable, Hashable {
         self.runDirectory = runDirectory
         self.linkPrefix = linkPrefix
         self.mtu = mtu
+        self.vxlanPort = vxlanPort
     }
 
     /// The bridge's address.

@@ -9,7 +9,9 @@ package struct KubeletConfiguration: Sendable {
     /// The node's host name, for its label and address.
     package var hostname: String
     /// The node's addresses, the first one being the one that the API server uses.
-    package var addresses: [String]
+    package var addresses: [String] { nodeAddresses.current }
+    /// Holds ``addresses``, which may change while the kubelet runs.
+    package let nodeAddresses: NodeAddresses
     /// Where the kubelet's own server listens.
     package var listenAddress = "0.0.0.0"
     package var port = 10250
@@ -64,7 +66,7 @@ package struct KubeletConfiguration: Sendable {
     ) {
         self.nodeName = nodeName
         self.hostname = hostname
-        self.addresses = addresses
+        nodeAddresses = NodeAddresses(addresses)
         self.stateDirectory = stateDirectory
         self.runDirectory = runDirectory
         self.version = version

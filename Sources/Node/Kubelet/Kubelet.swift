@@ -90,7 +90,12 @@ package final class Kubelet: Sendable {
         fixed.hostProblems = configuration.hostProblems
         let health = fixed
         return NodeReporter(
-            client: client, writer: { final }, health: { health },
+            client: client,
+            writer: {
+                var writer = final
+                writer.addresses = configuration.addresses
+                return writer
+            }, health: { health },
             images: { await Self.imageList(images) }, taints: configuration.taints,
             extraLabels: configuration.labels, clock: clock, logger: logger)
     }
@@ -101,6 +106,13 @@ package final class Kubelet: Sendable {
         let all = ((try? await images.list()) ?? []).sorted { $0.size > $1.size }.prefix(50)
         return .array(
             all.map { ["names": JSON($0.digests + $0.names), "sizeBytes": .int(Int64(clamping: $0.size))] })
+    }
+
+    /// Reports other addresses of this machine from now on, at once if the API answers.
+    package func addressesChanged(to addresses: [String]) async {
+        guard configuration.nodeAddresses.replace(with: addresses) else { return }
+        logger.notice("The node's addresses have changed", metadata: ["addresses": "\(addresses)"])
+        await reporter.refresh()
     }
 
     /// The Node object as last seen.

@@ -18,7 +18,7 @@ struct PeerStore: Sendable {
         let bytes: [UInt8]?
         do {
             bytes = try DirectoryHandle(path: directory).readFile(Self.name, limit: Self.fileLimit)
-        } catch where error.isMissing {
+        } catch  where error.isMissing {
             return []
         }
         // What is damaged is written anew as soon as the API answers.

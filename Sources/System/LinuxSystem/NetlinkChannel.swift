@@ -24,6 +24,17 @@ package struct NetlinkChannel: ~Copyable, Sendable {
         self.init(owning: FileDescriptor(owning: number))
     }
 
+    /// Opens a non-blocking socket that becomes readable when links' addresses or routes change, in the calling thread's
+    /// network namespace.
+    ///
+    /// Nobody asks on it, so its datagrams only mean that something changed; a burst may lose some of them.
+    package static func subscribeToAddresses() throws(SystemError) -> FileDescriptor {
+        // RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR: a link that goes down takes its routes with it.
+        let groups: UInt32 = 0x10 | 0x40 | 0x100
+        return FileDescriptor(
+            owning: try systemCall("subscribe to", "NETLINK_ROUTE") { clinux_netlink_open_groups(groups) })
+    }
+
     /// Takes over an open NETLINK_ROUTE socket.
     package init(owning descriptor: consuming FileDescriptor) {
         clinux_netlink_configure(descriptor.rawValue)

@@ -52,9 +52,10 @@ private func node(_ conditions: [String: String], taints: [JSON] = []) -> KubeOb
         // The second look changes nothing: times of addition stay.
         let later = KubeTime(seconds: Self.now.seconds + 60)
         #expect(NodeTaints.wanted(on: node(["Ready": "Unknown"], taints: lost), evicts: true, now: later) == nil)
-        #expect(wanted(node(["Ready": "True"], taints: [foreign] + lost + [manual])) == [
-            "dedicated=db:NoExecute", "node.kubernetes.io/memory-pressure=:NoExecute",
-        ])
+        #expect(
+            wanted(node(["Ready": "True"], taints: [foreign] + lost + [manual])) == [
+                "dedicated=db:NoExecute", "node.kubernetes.io/memory-pressure=:NoExecute",
+            ])
         #expect(wanted(node(["Ready": "False"], taints: lost))?.contains { $0.contains("unreachable") } == false)
     }
 
@@ -67,7 +68,8 @@ private func node(_ conditions: [String: String], taints: [JSON] = []) -> KubeOb
         // Two of three may be lost, three of five not.
         #expect(!NodeTaints.areEvictionsHalted(nodes: [good, bad, bad]))
         #expect(NodeTaints.areEvictionsHalted(nodes: [good, good, bad, bad, bad]))
-        #expect(!NodeTaints.areEvictionsHalted(nodes: Array(repeating: bad, count: 5) + Array(repeating: good, count: 5)))
+        #expect(
+            !NodeTaints.areEvictionsHalted(nodes: Array(repeating: bad, count: 5) + Array(repeating: good, count: 5)))
     }
 
     @Test func silenceMakesConditionsUnknown() throws {

@@ -29,9 +29,10 @@ import Testing
             node("nonsense", ["10.1.5.0"], [("InternalIP", "192.0.2.x")]),
         ]
         let peers = PeerDirectory.peers(of: "a", among: nodes)
-        #expect(peers.map { "\($0.subnet) \($0.addresses)" } == [
-            "10.1.1.0/24 [192.0.2.2]", "10.1.2.0/24 [192.0.2.3, fd00::3]",
-        ])
+        #expect(
+            peers.map { "\($0.subnet) \($0.addresses)" } == [
+                "10.1.1.0/24 [192.0.2.2]", "10.1.2.0/24 [192.0.2.3, fd00::3]",
+            ])
         #expect(PeerDirectory.peers(of: "a", among: nodes.map(PeerDirectory.essence)) == peers)
         #expect(PeerDirectory.peers(of: "a", among: [nodes[1]]).isEmpty)
         // Written by an older version: one range only.

@@ -62,7 +62,8 @@ struct KubeletComposition: Sendable {
             SandboxNetworkConfiguration(
                 bridgeName: configuration.network.bridge, subnet: subnet,
                 clusterNetwork: configuration.range("network.clusterCIDR", configuration.network.clusterCIDR),
-                tableName: configuration.network.table, runDirectory: "\(configuration.directories.run)/network"),
+                tableName: configuration.network.table, runDirectory: "\(configuration.directories.run)/network",
+                vxlanPort: UInt16(clamping: configuration.network.vxlanPort)),
             logger: logger)
         try network.prepareNode()
         return network

@@ -52,6 +52,8 @@ extension Configuration {
           # The bridge that pods are attached to, and the nftables table.
           bridge: swiftlet0
           table: swiftlet
+          # The UDP port of VXLAN, by which nodes beyond a router are reached; the same on all nodes.
+          vxlanPort: 4789
 
         storage:
           # Minutes between two checkpoints of what is kept in memory (leases and events).

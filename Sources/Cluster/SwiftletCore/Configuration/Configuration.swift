@@ -66,6 +66,8 @@ package struct Configuration: Sendable, Hashable {
         package var bridge = "swiftlet0"
         /// The nftables table.
         package var table = "swiftlet"
+        /// The UDP port of VXLAN, by which nodes beyond a router are reached.
+        package var vxlanPort = 4789
     }
 
     package struct Storage: Sendable, Hashable {

@@ -103,6 +103,7 @@ extension Configuration {
             try reader.string("clusterDomain", &network.clusterDomain)
             try reader.string("bridge", &network.bridge)
             try reader.string("table", &network.table)
+            try reader.integer("vxlanPort", &network.vxlanPort, in: 1...65535)
         }
     }
 

@@ -40,7 +40,8 @@ enum NodeTaints {
 
     private static func isOurs(_ key: String, _ effect: String) -> Bool {
         let ours = pressures.map(\.1) + [notReady, unreachable, unschedulable]
-        return ours.contains(key) && (effect == "NoSchedule" || (effect == "NoExecute" && [notReady, unreachable].contains(key)))
+        return ours.contains(key)
+            && (effect == "NoSchedule" || (effect == "NoExecute" && [notReady, unreachable].contains(key)))
     }
 
     private static func keys(of node: KubeObject) -> [(String, String)] {

@@ -32,7 +32,6 @@ final class NodeReporter: Sendable {
     private let clock: Clock
     private let logger: Logger
     private let state = Mutex(State())
-    private let wakeUp = BoundedChannel<Void>(limit: 1)
 
     init(
         client: any ResourceClient, writer: @escaping @Sendable () -> NodeStatusWriter,
@@ -122,8 +121,15 @@ final class NodeReporter: Sendable {
         state.withLock { $0 = State(lastStatus: status, lastWrite: now, node: written) }
     }
 
-    /// Looks at the status now rather than at the next interval.
-    func refresh() async { await wakeUp.send(()) }
+    /// Writes the status now if it changed; what fails is written at the next interval.
+    func refresh() async {
+        guard node != nil else { return }
+        do {
+            try await writeStatus()
+        } catch {
+            logger.info("The node's status will be written later", metadata: ["error": "\(error)"])
+        }
+    }
 
     /// Writes the status while the task runs.
     func runStatus() async throws {

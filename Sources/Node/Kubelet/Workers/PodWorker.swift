@@ -106,7 +106,10 @@ final class PodWorker: Sendable {
     }
 
     private func step(_ event: PodEvent) -> [PodAction] {
-        if case .podUpdated(let pod) = event { context.objects.setReferences(pod.references, of: uid) }
+        if case .podUpdated(let pod) = event {
+            context.objects.setReferences(pod.references, of: uid)
+            publisher.observe(pod.status)
+        }
         let now = context.clock.now()
         return state.withLock { state in
             if case .sandboxRemoved = event { state.sandbox = nil }

@@ -55,12 +55,27 @@ final class StatusPublisher: Sendable {
     /// Whether somebody is likely to wait for the change: ready, no longer ready, failed, ended.
     private static func isUrgent(_ old: JSON, _ new: JSON) -> Bool {
         if old["phase"] != new["phase"], new["phase"] != "Pending" { return true }
-        let ready = { (status: JSON) in
-            (status["conditions"]?.elements ?? []).first { $0["type"]?.string == "Ready" }?["status"]?.string == "True"
-        }
-        if ready(old) != ready(new) { return true }
+        if isReady(old) != isReady(new) { return true }
         let restarts = { (status: JSON) in (status["containerStatuses"]?.elements ?? []).map { $0["restartCount"] } }
         return restarts(old) != restarts(new) && old["containerStatuses"] != nil
+    }
+
+    /// Takes in the status that the API has: where the control plane reported a lost node's pod as not ready, and the node is
+    /// back, the pod's own word is written again.
+    func observe(_ status: JSON) {
+        let isNews = state.withLock { state in
+            guard !state.isWriting, state.wanted == nil, Self.isReady(state.written), !Self.isReady(status),
+                status["conditions"] != nil
+            else { return false }
+            state.wanted = state.written
+            state.written["conditions"] = status["conditions"]
+            return true
+        }
+        if isNews { signal.offer(()) }
+    }
+
+    private static func isReady(_ status: JSON) -> Bool {
+        (status["conditions"]?.elements ?? []).first { $0["type"]?.string == "Ready" }?["status"]?.string == "True"
     }
 
     /// Waits until what is wanted has been written, or the pod is gone from the API.
