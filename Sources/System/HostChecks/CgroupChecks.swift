@@ -27,13 +27,16 @@ extension Board {
                     "CgroupControllerMissing", .kernel, isRequired ? .error : .warning,
                     "The cgroup controller \(name) is not available",
                     why: "Limits that need it would not hold.",
-                    remedy: "Remove cgroup_disable=\(name) from the kernel's command line, or use a kernel built with it, "
+                    remedy:
+                        "Remove cgroup_disable=\(name) from the kernel's command line, or use a kernel built with it, "
                         + "and reboot"))
         }
         if findings.isEmpty {
             let version = isUnified ? "v2" : "v1"
             findings.append(
-                Finding("CgroupsReady", .kernel, .ok, "cgroup \(version) with \(controllers.sorted().joined(separator: ", "))"))
+                Finding(
+                    "CgroupsReady", .kernel, .ok,
+                    "cgroup \(version) with \(controllers.sorted().joined(separator: ", "))"))
         }
         return findings
     }
@@ -56,7 +59,8 @@ extension Board {
         let (remedy, fix) = line.remedy(adding: KernelCommandLine.memoryWords)
         return Finding(
             "MemoryCgroupDisabled", .kernel, .error, "The kernel runs without the memory cgroup",
-            why: "Memory limits could not be held, and one container could take the whole board down. The firmware of a "
+            why:
+                "Memory limits could not be held, and one container could take the whole board down. The firmware of a "
                 + "Raspberry Pi switches it off.",
             remedy: remedy, fix: fix)
     }

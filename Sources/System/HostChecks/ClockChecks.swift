@@ -10,7 +10,8 @@ extension Board {
             return [
                 Finding(
                     "ClockWrong", .clock, .warning, "The clock is before 2024: it was never set",
-                    why: "Certificates seem not to be valid yet, so that other machines and registries refuse connections.",
+                    why:
+                        "Certificates seem not to be valid yet, so that other machines and registries refuse connections.",
                     remedy: "Set up a time service: apt install systemd-timesyncd && timedatectl set-ntp true; without "
                         + "network: date -s '2026-01-31 12:00'")
             ]
@@ -19,7 +20,8 @@ extension Board {
             return [Finding("ClockSynchronised", .clock, .ok, "The clock is set")]
         }
         let remembers = exists("/dev/rtc0") || exists("/sys/class/rtc/rtc0")
-        let battery = remembers ? "" : " This board has no real-time clock: the time is wrong after each power cut until then."
+        let battery =
+            remembers ? "" : " This board has no real-time clock: the time is wrong after each power cut until then."
         return [
             Finding(
                 "ClockUnsynchronised", .clock, remembers ? .info : .warning, "No time service keeps the clock right",

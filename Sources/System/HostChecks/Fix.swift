@@ -22,7 +22,8 @@ package enum Fix: Sendable, Hashable {
         switch self {
         case .kernelCommandLine(let path, let words): "Add \(words.joined(separator: " ")) to \(path)?"
         case .kernelModule(let name): "Load the module \(name) now and at every start (\(Self.modulesFile))?"
-        case .kernelVariable(let name, let value): "Set \(name)=\(value) now and at every start (\(Self.variablesFile))?"
+        case .kernelVariable(let name, let value):
+            "Set \(name)=\(value) now and at every start (\(Self.variablesFile))?"
         }
     }
 

@@ -69,15 +69,16 @@ package enum KernelCommandLine: Sendable, Hashable {
     ///
     /// - Throws: ``EditError`` when the content is not one line of words; such a file is not touched.
     package static func adding(_ words: [String], to content: String, path: String) throws(EditError) -> String {
-        let lines = content.split(separator: "\n", omittingEmptySubsequences: false).filter { line in
-            line.contains { !$0.isWhitespace }
-        }
+        // Swift takes CR LF as one character, which is not equal to a line feed.
+        let lines = content.split(whereSeparator: \.isNewline).filter { line in line.contains { !$0.isWhitespace } }
         guard lines.count == 1, let line = lines.first else {
             throw EditError(
-                reason: "\(path) has \(lines.count) lines with content instead of one; the firmware reads only the first. "
+                reason:
+                    "\(path) has \(lines.count) lines with content instead of one; the firmware reads only the first. "
                     + "Join them by hand and add \(words.joined(separator: " "))")
         }
-        guard line.unicodeScalars.allSatisfy({ $0.value >= 0x20 || $0 == "\t" || $0 == "\r" }), !line.hasPrefix("#") else {
+        guard line.unicodeScalars.allSatisfy({ $0.value >= 0x20 || $0 == "\t" || $0 == "\r" }), !line.hasPrefix("#")
+        else {
             throw EditError(
                 reason: "\(path) does not hold a kernel command line; add \(words.joined(separator: " ")) by hand")
         }

@@ -11,7 +11,8 @@ extension Board {
                 total < Self.leastKiB
                     ? Finding(
                         "MemorySmall", .memory, .warning, "The machine has only \(total / 1024) MiB of memory",
-                        why: "Little is left for containers.", remedy: "Use a board with 1 GiB or more for a control plane")
+                        why: "Little is left for containers.",
+                        remedy: "Use a board with 1 GiB or more for a control plane")
                     : Finding("MemorySize", .memory, .ok, "The machine has \(total / 1024) MiB of memory"))
         }
         findings += swapFindings()
@@ -20,7 +21,9 @@ extension Board {
                 Finding(
                     "PageSize", .memory, .info, "Pages of memory have \(probes.pageBytes / 1024) KiB",
                     why: "Some programs in images (older jemalloc, 32-bit ones) expect pages of 4 KiB and end at once.",
-                    remedy: "If one does so on a Raspberry Pi 5: add kernel=kernel8.img to /boot/firmware/config.txt and reboot"))
+                    remedy:
+                        "If one does so on a Raspberry Pi 5: add kernel=kernel8.img to /boot/firmware/config.txt and reboot"
+                ))
         }
         return findings
     }
@@ -41,9 +44,11 @@ extension Board {
         return [
             Finding(
                 "SwapOnDisk", .memory, .info, "Swap is on \(onDisk.joined(separator: ", "))",
-                why: "Swapping wears out an SD card and makes containers slow without notice; they may not use it unless "
+                why:
+                    "Swapping wears out an SD card and makes containers slow without notice; they may not use it unless "
                     + "asked to.",
-                remedy: "systemctl disable --now dphys-swapfile 2>/dev/null || swapoff -a; apt install zram-tools for swap in "
+                remedy:
+                    "systemctl disable --now dphys-swapfile 2>/dev/null || swapoff -a; apt install zram-tools for swap in "
                     + "memory")
         ]
     }

@@ -39,7 +39,8 @@ extension Board {
         return Finding(
             "PortInUse", .network, .error, "Port \(port.number)/\(kind) is in use by another program",
             why: "It is needed for \(port.purpose).",
-            remedy: "Find the program with 'ss -\(port.isUDP ? "u" : "t")lnp sport = :\(port.number)' and stop it, or set "
+            remedy:
+                "Find the program with 'ss -\(port.isUDP ? "u" : "t")lnp sport = :\(port.number)' and stop it, or set "
                 + "\(port.field) to another port")
     }
 
@@ -68,7 +69,8 @@ extension Board {
             findings.append(
                 Finding(
                     "FirewallActive", .network, .warning, "The firewall firewalld is active", why: why,
-                    remedy: "for p in \(ports); do firewall-cmd --permanent --add-port=$p; done; firewall-cmd --permanent "
+                    remedy:
+                        "for p in \(ports); do firewall-cmd --permanent --add-port=$p; done; firewall-cmd --permanent "
                         + "--zone=trusted --add-interface=swiftlet0; firewall-cmd --reload"))
         }
         if probes.dropsForwarded == true {

@@ -39,14 +39,16 @@ extension Board {
                 "UnderVoltage", .power, .warning,
                 isNow ? "The supply voltage is too low" : "The supply voltage has been too low since the board started",
                 why: "The board slows down, and can corrupt its SD card or stop at any moment.",
-                remedy: "Use the board's own power supply (5.1 V; 3 A for a Pi 4, 5 A for a Pi 5) and a short, thick cable; "
+                remedy:
+                    "Use the board's own power supply (5.1 V; 3 A for a Pi 4, 5 A for a Pi 5) and a short, thick cable; "
                     + "unplug USB devices that draw much")
         ]
     }
 
     private func heatFindings() -> [Finding] {
         let bits = throttledBits ?? 0
-        let hottest = names("/sys/class/thermal").filter { $0.hasPrefix("thermal_zone") }
+        let hottest =
+            names("/sys/class/thermal").filter { $0.hasPrefix("thermal_zone") }
             .compactMap { text("/sys/class/thermal/\($0)/temp").flatMap { Int($0) } }.max() ?? 0
         let isSlowed = bits & (Throttled.capped | Throttled.throttled | Throttled.softLimit) != 0
         guard hottest >= Self.hotMilliDegrees || isSlowed && bits & Throttled.underVoltage == 0 else { return [] }
@@ -54,7 +56,8 @@ extension Board {
         return [
             Finding(
                 "Overheating", .power, .warning, "The processor is hot or is being slowed down\(degrees)",
-                why: "Everything on the board becomes slow.", remedy: "Give it a heat sink or a fan, and room around it")
+                why: "Everything on the board becomes slow.", remedy: "Give it a heat sink or a fan, and room around it"
+            )
         ]
     }
 }

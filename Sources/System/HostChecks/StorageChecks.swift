@@ -9,7 +9,8 @@ extension Board {
 
     /// File systems that cannot hold the upper layer of an overlay, by their magic numbers (statfs(2)).
     private static let unfit: [UInt32: String] = [
-        0x6969: "NFS", 0x4D44: "FAT", 0x2011_BAB0: "exFAT", 0xFF53_4D42: "CIFS", 0xFE53_4D42: "SMB", 0x6573_5546: "FUSE",
+        0x6969: "NFS", 0x4D44: "FAT", 0x2011_BAB0: "exFAT", 0xFF53_4D42: "CIFS", 0xFE53_4D42: "SMB",
+        0x6573_5546: "FUSE",
         0x5346_544E: "NTFS", 0x7366_746E: "NTFS", 0x7371_7368: "SquashFS",
     ]
 
@@ -21,7 +22,8 @@ extension Board {
         return [
             Finding(
                 "FileSystemUnfit", .storage, .error, "\(needs.stateDirectory) is on \(name)",
-                why: "Containers' file systems are overlays, whose upper layer needs a file system such as ext4, xfs, btrfs "
+                why:
+                    "Containers' file systems are overlays, whose upper layer needs a file system such as ext4, xfs, btrfs "
                     + "or f2fs.",
                 remedy: "Mount another file system there, or set directories.state to a directory on one")
         ]
@@ -48,8 +50,10 @@ extension Board {
         if space.totalInodes > 0, space.freeInodes < Self.leastInodes {
             findings.append(
                 Finding(
-                    "InodesScarce", .storage, .warning, "Only \(space.freeInodes) inodes are free below \(needs.stateDirectory)",
-                    why: "Images consist of many small files.", remedy: "Remove small files, or use another file system"))
+                    "InodesScarce", .storage, .warning,
+                    "Only \(space.freeInodes) inodes are free below \(needs.stateDirectory)",
+                    why: "Images consist of many small files.", remedy: "Remove small files, or use another file system"
+                ))
         }
         return findings
     }

@@ -14,7 +14,8 @@ extension Board {
         }
         return [
             Finding(
-                "MachineIDMissing", .system, .warning, "/etc/machine-id is \(id.isEmpty ? "missing or empty" : "malformed")",
+                "MachineIDMissing", .system, .warning,
+                "/etc/machine-id is \(id.isEmpty ? "missing or empty" : "malformed")",
                 why: "It tells machines apart; copies of one SD card must not share it.",
                 remedy: "rm -f /etc/machine-id && systemd-machine-id-setup")
         ]
@@ -37,7 +38,9 @@ extension Board {
             Finding(
                 "HostNameInvalid", .system, .error, "The host name \"\(name)\" has characters that DNS does not allow",
                 why: "The machine is known by this name.",
-                remedy: "hostnamectl set-hostname board1 (letters, digits and hyphens), or set nodeName in the configuration")
+                remedy:
+                    "hostnamectl set-hostname board1 (letters, digits and hyphens), or set nodeName in the configuration"
+            )
         ]
     }
 
@@ -50,7 +53,9 @@ extension Board {
     private func inotifyFindings() -> [Finding] {
         let limits = [("max_user_instances", Self.leastInstances), ("max_user_watches", Self.leastWatches)]
         return limits.compactMap { name, least in
-            guard let value = text("/proc/sys/fs/inotify/\(name)").flatMap({ Int($0) }), value < least else { return nil }
+            guard let value = text("/proc/sys/fs/inotify/\(name)").flatMap({ Int($0) }), value < least else {
+                return nil
+            }
             return Finding(
                 "InotifyLimit", .system, .info, "fs.inotify.\(name) is \(value)",
                 why: "Programs in containers share it and fail with \"too many open files\" when it is used up.",

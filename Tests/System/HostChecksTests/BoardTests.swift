@@ -95,9 +95,10 @@ import Testing
             .init(16443, purpose: "the API", field: "api.port"), .init(10250, purpose: "x", field: "x"),
             .init(8472, isUDP: true, purpose: "VXLAN", field: "none"),
         ]).examine().filter { $0.id == "PortInUse" }
-        #expect(findings.map(\.summary) == [
-            "Port 16443/tcp is in use by another program", "Port 8472/udp is in use by another program",
-        ])
+        #expect(
+            findings.map(\.summary) == [
+                "Port 16443/tcp is in use by another program", "Port 8472/udp is in use by another program",
+            ])
         #expect(findings.first?.remedy.contains("api.port") == true)
     }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import LinuxSystem
 package import JSON
+import LinuxSystem
 import StorageSQLite
 
 /// Writes backups: the store, the keys and the configuration in one compressed tar archive.

@@ -30,7 +30,8 @@ package struct BackupManifest: Sendable, Hashable {
             throw BackupError("\(file) is not a backup: its \(Self.fileName) cannot be read")
         }
         guard format == Self.format else {
-            throw BackupError("\(file) has format \(format) and this version reads \(Self.format): install the newer version")
+            throw BackupError(
+                "\(file) has format \(format) and this version reads \(Self.format): install the newer version")
         }
         created = json["created"]?.string ?? ""
         nodeName = json["node"]?.string ?? ""

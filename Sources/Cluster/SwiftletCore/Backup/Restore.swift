@@ -63,7 +63,8 @@ package struct Restore: Sendable {
         guard !names.isEmpty else { return true }
         guard force else {
             throw BackupError(
-                "\(state) is not empty (\(names.sorted().prefix(3).joined(separator: ", "))): add --force to move it aside")
+                "\(state) is not empty (\(names.sorted().prefix(3).joined(separator: ", "))): add --force to move it aside"
+            )
         }
         let mounts = try MountInfo.current().filter { $0.mountPoint.hasPrefix("\(state)/") }
         guard mounts.isEmpty else {

@@ -24,7 +24,8 @@ enum YAMLDocument {
         case .bool(let value): Node(value ? "true" : "false", Tag(.bool))
         case .int(let value): Node(String(value), Tag(.int))
         case .double(let value): Node(String(value), Tag(.float))
-        case .string(let text): Node(text, Tag(.str))
+        // Without quotes an empty text would be null.
+        case .string(let text): Node(text, Tag(.str), text.isEmpty ? .singleQuoted : .any)
         case .array(let values): Node(values.map(node), Tag(.seq))
         case .object(let members): Node(members.map { (Node($0.key), node(of: $0.value)) }, Tag(.map))
         }

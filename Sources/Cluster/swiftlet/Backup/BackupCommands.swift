@@ -58,7 +58,8 @@ struct RestoreCommand: ParsableCommand {
         let outcome = try Restore(configuration.load(), configurationFile: configuration.file).run(file, force: force)
         switch output.format {
         case .text:
-            print("Restored \(outcome.values) objects of node \(outcome.manifest.nodeName), \(outcome.manifest.created)")
+            print(
+                "Restored \(outcome.values) objects of node \(outcome.manifest.nodeName), \(outcome.manifest.created)")
             if let aside = outcome.movedAside { print("The old state is \(aside); remove it when all is well") }
             if !outcome.restoredConfiguration { print("The configuration that is there was kept") }
         case .json:

@@ -95,7 +95,8 @@ struct CheckCommand: ParsableCommand {
             }
         }
         let counts = [Finding.Severity.error, .warning].map { severity in
-            "\(findings.count { $0.severity == severity }) \(severity.rawValue)s"
+            let count = findings.count { $0.severity == severity }
+            return "\(count) \(severity.rawValue)\(count == 1 ? "" : "s")"
         }
         print("\n\(counts.joined(separator: ", "))")
     }
