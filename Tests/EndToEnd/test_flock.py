@@ -73,6 +73,30 @@ class JoinTests(FlockTestCase):
         board.swiftlet("join", self.line())
         self.assertEqual(self.condition(board.name), "True")
 
+    def test_pods_reach_each_other_also_when_an_address_changes(self):
+        board = self.joined()
+        for node in (self.node, board):
+            node.import_test_image()
+        self.start_pod("far", "echo from afar > /tmp/index.html; httpd -f -p 8080 -h /tmp", nodeName=board.name)
+        self.start_pod("near", nodeName=self.node.name)
+        address = self.node.json("get", "pod", "far")["status"]["podIP"]
+
+        def reaches():
+            return self.node.kubectl("exec", "near", "--", "wget", "-q", "-O", "-", f"http://{address}:8080/",
+                                     check=False).stdout == "from afar\n"
+        until(reaches, 30, "the way between pods of two nodes")
+        # The board gets another address; its pods keep theirs, and logs and exec find them there.
+        before = self.node.json("get", "pod", "far")["status"]["containerStatuses"][0]
+        board.disconnect()
+        board.connect(self.network, f"{self.network.prefix}.77")
+        until(lambda: any(a["address"] == board.address for a in
+                          self.node.json("get", "node", board.name)["status"]["addresses"]), 60, "the new address")
+        until(reaches, 30, "the way over the new address")
+        until(lambda: self.node.kubectl("exec", "far", "--", "echo", "here", check=False).stdout == "here\n", 120,
+              "exec over the new address")
+        after = self.node.json("get", "pod", "far")["status"]["containerStatuses"][0]
+        self.assertEqual((after["containerID"], after["restartCount"]), (before["containerID"], 0))
+
     def test_a_node_outlives_the_control_plane(self):
         board = self.joined()
         board.import_test_image()

@@ -147,10 +147,10 @@ images:
     def agent(self):
         """The agent's process number, None where none runs."""
         try:
-            number = int((self.directory / "run/agent.pid").read_text())
+            number = int((self.directory / "run/agent.pid").read_text().split()[0])
             os.kill(number, 0)
             return number
-        except (OSError, ValueError):
+        except (OSError, ValueError, IndexError):
             return None
 
     def stop(self, how=signal.SIGTERM):

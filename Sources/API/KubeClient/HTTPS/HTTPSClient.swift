@@ -29,6 +29,10 @@ package final class HTTPSClient: ResourceClient {
     /// Closes all connections; the client is of no use afterwards.
     package func close() async throws { try await transport.shutdown() }
 
+    /// Closes all connections and makes new ones; what goes on over the old ones fails. For when this machine's addresses
+    /// have changed.
+    package func reconnect() { transport.reconnect() }
+
     /// Shows another certificate, or trusts others, from the next request on: certificates are renewed in the running
     /// process.
     package func replaceTLS(_ tls: HTTPClientTLS) throws(HTTPTransportError) { try transport.replace(tls) }

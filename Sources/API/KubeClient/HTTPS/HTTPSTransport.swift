@@ -25,7 +25,8 @@ final class HTTPSTransport: Sendable {
     let limits: HTTPSClientConfiguration.Limits
     private let servers: [String]
     private let userAgent: String
-    private let client: HTTPClient
+    private let client: Mutex<HTTPClient>
+    private let makeClient: @Sendable () -> HTTPClient
     private let tokens: TokenSource
     private let tls: Mutex<TLSConfiguration>
     /// The server that answered last.
@@ -49,19 +50,33 @@ final class HTTPSTransport: Sendable {
             redirectConfiguration: .disallow,
             timeout: .init(connect: configuration.limits.connectTimeout, read: configuration.limits.silenceTimeout))
         settings.connectionPool.retryConnectionEstablishment = false
-        client = HTTPClient(eventLoopGroupProvider: .shared(group), configuration: settings)
+        let final = settings
+        makeClient = { HTTPClient(eventLoopGroupProvider: .shared(group), configuration: final) }
+        client = Mutex(makeClient())
         self.logger = logger
     }
 
     /// A client that nobody closed gives its connections back all the same; closing twice does nothing.
-    deinit { client.shutdown { _ in } }
+    deinit { client.withLock { $0 }.shutdown { _ in } }
 
     func shutdown() async throws {
         do {
-            try await client.shutdown()
+            try await client.withLock { $0 }.shutdown()
         } catch let error as HTTPClientError where error == .alreadyShutdown {
             // That is what is wanted.
         }
+    }
+
+    /// Closes all connections, with whatever goes on over them, and begins with new ones: an address that this machine does
+    /// not have any more gets no answers, and nobody says so.
+    func reconnect() {
+        let old = client.withLock { client in
+            let old = client
+            client = makeClient()
+            return old
+        }
+        // Its requests fail, and are made again by those who need them.
+        old.shutdown { _ in }
     }
 
     /// Connections from now on use this.
@@ -163,7 +178,7 @@ final class HTTPSTransport: Sendable {
             outgoing.body = .bytes(ByteBuffer(bytes: body))
         }
         let deadline = request.isWatch ? NIODeadline.distantFuture : .now() + limits.requestTimeout
-        return try await client.execute(outgoing, deadline: deadline)
+        return try await client.withLock { $0 }.execute(outgoing, deadline: deadline)
     }
 
     /// What a caller is told; throws when it was cancelled.

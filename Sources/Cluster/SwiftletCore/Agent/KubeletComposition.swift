@@ -31,9 +31,21 @@ struct KubeletComposition: Sendable {
         let network: PodNetwork
 
         /// Runs until it is cancelled, or one of them fails.
-        func run() async throws {
+        ///
+        /// - Parameter addressesChanged: told the node's addresses when they have changed, before kubelet and network.
+        func run(
+            _ configuration: Configuration, _ logger: Logger,
+            addressesChanged: @escaping @Sendable (NodeIdentity) async throws -> Void
+        ) async throws {
+            let watch = AddressWatch(logger: logger) {
+                let node = try NodeIdentity.discover(configuration)
+                try await addressesChanged(node)
+                await kubelet.addressesChanged(to: node.addresses.map(\.description))
+                network.addressesChanged()
+            }
             try await withThrowingDiscardingTaskGroup { group in
                 group.addTask { try await network.run() }
+                group.addTask { try await watch.run() }
                 group.addTask { try await kubelet.run() }
             }
         }

@@ -17,8 +17,10 @@ struct NodeComposition: Sendable {
 
     func run() async throws {
         try makeDirectories()
-        let lock = try AgentLock(runDirectory: configuration.directories.run)
-        if let membership = try Membership.load(stateDirectory: configuration.directories.state) {
+        let membership = try Membership.load(stateDirectory: configuration.directories.state)
+        let lock = try AgentLock(
+            runDirectory: configuration.directories.run, role: membership == nil ? .server : .worker)
+        if let membership {
             try await WorkerComposition(configuration.joined(membership), membership, logger).run()
         } else {
             try await ServerComposition(configuration, logger).run()

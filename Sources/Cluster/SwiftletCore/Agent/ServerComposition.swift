@@ -52,14 +52,21 @@ struct ServerComposition: Sendable {
         let server = try makeServer(node, identity, storage, eventLoops)
         _ = try await server.bind()
         try writeKubeconfig(identity)
-        let parts = try await makeNode(node, identity, server, eventLoops)
+        let kubeletTLS = try HTTPServerTLS(identity.kubeletTLS)
+        let parts = try await makeNode(node, server, kubeletTLS, eventLoops)
+        let certificates = ServerCertificates(node: node, server: server, kubelet: kubeletTLS, logger: logger) {
+            try loadIdentity(of: $0)
+        }
         let controlPlane = ControlPlane(
             configuration: configuration, server: server, identity: identity, nodeName: node.name, logger: logger)
         try await withThrowingTaskGroup { group in
             group.addTask { try await server.run() }
             try await server.waitUntilReady()
             group.addTask { try await controlPlane.run() }
-            group.addTask { try await parts.run() }
+            group.addTask { try await certificates.run() }
+            group.addTask {
+                try await parts.run(configuration, logger) { try certificates.addressesChanged($0) }
+            }
             announce(node)
             // All of them run until they are cancelled; the first that fails ends the others.
             try await group.next()
@@ -95,7 +102,7 @@ struct ServerComposition: Sendable {
     }
 
     private func makeNode(
-        _ node: NodeIdentity, _ identity: ClusterIdentity, _ server: APIServer, _ eventLoops: any EventLoopGroup
+        _ node: NodeIdentity, _ server: APIServer, _ tls: HTTPServerTLS, _ eventLoops: any EventLoopGroup
     ) async throws -> KubeletComposition.Parts {
         let composition = KubeletComposition(
             configuration: configuration, node: node,
@@ -104,12 +111,7 @@ struct ServerComposition: Sendable {
         let client = server.client(
             user: UserInfo(name: "system:node:\(node.name)", groups: ["system:nodes", "system:authenticated"]),
             manager: "kubelet")
-        return try await composition.make(
-            client: client,
-            tls: HTTPServerTLS(
-                .init(
-                    certificateChain: identity.kubeletServer.certificatePEM,
-                    privateKey: identity.kubeletServer.keyPEM, clientAuthorities: identity.authorityPEM)))
+        return try await composition.make(client: client, tls: tls)
     }
 
     private func makeServer(
@@ -119,10 +121,7 @@ struct ServerComposition: Sendable {
             advertised: .init(host: (node.addresses.first ?? .loopbackV4).description, port: configuration.api.port),
             serviceAccountKey: identity.serviceAccountKey)
         settings.listeners = [.init(host: configuration.api.bindAddress, port: configuration.api.port)]
-        settings.tls = try HTTPServerTLS(
-            .init(
-                certificateChain: identity.apiServer.certificatePEM, privateKey: identity.apiServer.keyPEM,
-                clientAuthorities: identity.authorityPEM))
+        settings.tls = try HTTPServerTLS(identity.apiServerTLS)
         settings.kubeletTLS = HTTPClientTLS(
             verification: .authorities(identity.authorityPEM),
             identity: (identity.apiServerKubeletClient.certificatePEM, identity.apiServerKubeletClient.keyPEM))

@@ -34,16 +34,17 @@ struct WorkerComposition: Sendable {
             configuration: configuration, node: node,
             subnet: try configuration.range("network.nodeCIDR", membership.nodeCIDR), isWorker: true,
             eventLoops: eventLoops, logger: logger)
-        let serving = membership.serving.identity
-        let parts = try await composition.make(
-            client: client,
-            tls: HTTPServerTLS(
-                .init(
-                    certificateChain: serving.certificateChain, privateKey: serving.privateKey,
-                    clientAuthorities: membership.authorityPEM)))
+        let tls = try HTTPServerTLS(WorkerCertificates.serverIdentity(membership.serving, membership))
+        let parts = try await composition.make(client: client, tls: tls)
+        let certificates = WorkerCertificates(
+            membership, node: node, stateDirectory: configuration.directories.state, client: client, kubelet: tls,
+            logger: logger)
         try await withThrowingTaskGroup { group in
             group.addTask { try await client.run() }
-            group.addTask { try await parts.run() }
+            group.addTask { try await certificates.run() }
+            group.addTask {
+                try await parts.run(configuration, logger) { certificates.addressesChanged($0) }
+            }
             announce(node)
             // All of them run until they are cancelled; the first that fails ends the others.
             try await group.next()

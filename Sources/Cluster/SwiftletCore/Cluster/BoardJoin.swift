@@ -60,12 +60,12 @@ package struct BoardJoin: Sendable {
             if !options.force { try await checkOwnCluster() }
             membership = try await join(line, options, progress: progress)
         }
-        guard let agent = try AgentLock.holder(runDirectory: configuration.directories.run) else {
+        let restart = AgentRestart(configuration)
+        guard try restart.isPossible() else {
             progress(.agentIsStopped)
             return
         }
-        try Processes.kill(agent, Signals.hangUp)
-        progress(.restarting)
+        if try await restart.run(as: .worker) { progress(.restarting) }
         try await waitUntilReady(membership, options.timeout)
         progress(.ready)
     }

@@ -33,9 +33,8 @@ package struct BoardLeave: Sendable {
         }
         guard let name = try await leave(force: force, timeout: timeout) else { return nil }
         try Membership.remove(stateDirectory: state)
-        if let agent = try AgentLock.holder(runDirectory: configuration.directories.run) {
-            try Processes.kill(agent, Signals.hangUp)
-        }
+        let restart = AgentRestart(configuration)
+        if try restart.isPossible() { try await restart.run(as: .server) }
         return name
     }
 

@@ -41,7 +41,7 @@ package enum AgentProcess: Sendable {
     /// The agent's process number; nil where it does not run.
     package static func find(_ configuration: Configuration) -> Int32? {
         // Who may not look into the run directory sees no agent.
-        try? AgentLock.holder(runDirectory: configuration.directories.run)
+        (try? AgentLock.holder(runDirectory: configuration.directories.run))?.pid
     }
 
     /// What the agent and its monitors use, by component.

@@ -32,6 +32,9 @@ package struct RenewalMachine: Sendable {
     /// The longest wait between two looks at the clock and the node's names, in seconds.
     static let longestSleep: Int64 = 60
 
+    /// The longest life that signers give, in seconds: a year.
+    static let longestLife: Int64 = 365 * 86400
+
     /// Where in its life a certificate is due, 0.7 to 0.9.
     private let fraction: Double
     private var state = State.settled
@@ -43,7 +46,9 @@ package struct RenewalMachine: Sendable {
 
     /// When a certificate of this life is due.
     package func due(_ validity: Validity) -> Int64 {
-        validity.notBefore + Int64((Double(validity.notAfter - validity.notBefore) * fraction).rounded())
+        // For machines without a clock certificates are valid from 1970 on; what was given to them is a year.
+        let start = max(validity.notBefore, validity.notAfter - Self.longestLife)
+        return start + Int64((Double(validity.notAfter - start) * fraction).rounded())
     }
 
     /// What is to be done at a time.
