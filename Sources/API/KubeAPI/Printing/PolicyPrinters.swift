@@ -121,8 +121,12 @@ extension TablePrinter {
         ) { level in
             let limited = level.spec?["limited"]
             let queuing = limited?["limitResponse"]?["queuing"]
-            return [level.name, level.string(level.spec?["type"]), limited?["nominalConcurrencyShares"] ?? "<none>"]
-                + ["queues", "handSize", "queueLengthLimit"].map { queuing?[$0] ?? "<none>" } + [level.age]
+            // Value by value: Swift 6.2 cannot find the types of one joined expression in reasonable time.
+            var cells: [JSON] = [level.name, level.string(level.spec?["type"])]
+            cells.append(limited?["nominalConcurrencyShares"] ?? "<none>")
+            for name in ["queues", "handSize", "queueLengthLimit"] { cells.append(queuing?[name] ?? "<none>") }
+            cells.append(level.age)
+            return cells
         },
         "internal.apiserver.k8s.io/StorageVersion": .init("Name|CommonEncodingVersion|StorageVersions|Age") { object in
             let versions = (object.status?["storageVersions"]?.elements ?? []).map {
