@@ -64,6 +64,7 @@ struct ServerComposition: Sendable {
             try await server.waitUntilReady()
             group.addTask { try await controlPlane.run() }
             group.addTask { try await certificates.run() }
+            if Watchdog.isWanted { group.addTask { try await watchdog(node, server, eventLoops).run() } }
             group.addTask {
                 try await parts.run(configuration, logger) { try certificates.addressesChanged($0) }
             }
@@ -71,6 +72,20 @@ struct ServerComposition: Sendable {
             // All of them run until they are cancelled; the first that fails ends the others.
             try await group.next()
             group.cancelAll()
+        }
+    }
+
+    /// The lease is renewed by the kubelet through the API and the store: its version shows that all of them work.
+    private func watchdog(_ node: NodeIdentity, _ server: APIServer, _ eventLoops: any EventLoopGroup) -> Watchdog {
+        let client = server.client(
+            user: UserInfo(name: "system:node:\(node.name)", groups: ["system:nodes", "system:authenticated"]),
+            manager: "watchdog")
+        return Watchdog(eventLoops: eventLoops, logger: logger) {
+            do {
+                return try await client.get(.leases, namespace: "kube-node-lease", name: node.name).resourceVersion
+            } catch let error as StatusError where error.isNotFound {
+                return nil
+            }
         }
     }
 

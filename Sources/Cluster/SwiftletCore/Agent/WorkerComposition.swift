@@ -2,6 +2,7 @@
 
 import ClusterFormation
 import HTTPTransport
+import KubeAPI
 import KubeClient
 import Kubelet
 import LinuxSystem
@@ -42,6 +43,7 @@ struct WorkerComposition: Sendable {
         try await withThrowingTaskGroup { group in
             group.addTask { try await client.run() }
             group.addTask { try await certificates.run() }
+            if Watchdog.isWanted { group.addTask { try await watchdog(node, client, eventLoops).run() } }
             group.addTask {
                 try await parts.run(configuration, logger) { certificates.addressesChanged($0) }
             }
@@ -49,6 +51,21 @@ struct WorkerComposition: Sendable {
             // All of them run until they are cancelled; the first that fails ends the others.
             try await group.next()
             group.cancelAll()
+        }
+    }
+
+    /// The lease is renewed by the kubelet; while the control plane does not answer, nothing can be told from it.
+    private func watchdog(
+        _ node: NodeIdentity, _ client: HTTPSClient, _ eventLoops: any EventLoopGroup
+    ) -> Watchdog {
+        Watchdog(eventLoops: eventLoops, logger: logger) {
+            do {
+                return try await client.get(.leases, namespace: "kube-node-lease", name: node.name).resourceVersion
+            } catch is ClientError {
+                return nil
+            } catch is StatusError {
+                return nil
+            }
         }
     }
 
