@@ -20,7 +20,7 @@ struct Swiftlet: AsyncParsableCommand {
             RunCommand.self, StatusCommand.self, VersionCommand.self, ImagesCommand.self, KubectlCommand.self,
             ConfigCommand.self, CheckCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self,
             LogsCommand.self, AddNodeCommand.self, JoinCommand.self, LeaveCommand.self, RemoveNodeCommand.self,
-            TokenCommand.self, BackupCommand.self, RestoreCommand.self,
+            TokenCommand.self, BackupCommand.self, RestoreCommand.self, ResetCommand.self,
         ])
 }
 

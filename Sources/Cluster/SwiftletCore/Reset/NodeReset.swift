@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import LinuxSystem
+package import Logging
+import SandboxNetwork
+
+/// Removes what a stopped node leaves: containers, mounts, the pod network, cgroups and, unless they are to be kept, its
+/// files.
+///
+/// Every step is tried, whatever became of the others, and doing it again is harmless: an interrupted reset is repeated.
+package struct NodeReset: Sendable {
+    /// Rounds of killing: a monitor that started a process while it was looked for is found in the next.
+    private static let killRounds = 50
+    private static let pauseMilliseconds = 50
+    /// Mounts can lie on each other; each round takes one layer away.
+    private static let unmountRounds = 8
+
+    let configuration: Configuration
+    /// Whether the store, keys, images, volumes and logs stay, so that a later start brings the pods back.
+    let keepsData: Bool
+    let logger: Logger
+
+    package init(_ configuration: Configuration, keepingData keepsData: Bool, logger: Logger) {
+        self.configuration = configuration
+        self.keepsData = keepsData
+        self.logger = logger
+    }
+
+    /// Does it all.
+    ///
+    /// - Returns: what could not be removed, one sentence each; empty when nothing is left.
+    /// - Throws: ``ConfigurationError`` when an agent runs in this network namespace: it would bring everything back.
+    package func run() throws -> [String] {
+        if let agent = NodeProcesses.agent() {
+            throw ConfigurationError(
+                field: "the agent",
+                reason: "process \(agent) is still running; stop it first: systemctl stop swiftlet")
+        }
+        var problems: [String] = []
+        func attempt(_ what: String, _ step: () throws -> Void) {
+            do {
+                try step()
+            } catch {
+                problems.append("\(what): \(error)")
+            }
+        }
+        attempt("ending containers") { try endProcesses() }
+        attempt("removing the pod network") { try removeNetwork() }
+        attempt("unmounting") { try unmountAll() }
+        attempt("removing cgroups") { try removeCgroups() }
+        for path in paths { attempt("removing files") { try Files.removeTree(path) } }
+        if !keepsData { attempt("removing links to logs") { try removeLogLinks() } }
+        return problems
+    }
+
+    private var paths: [String] {
+        let directories = configuration.directories
+        if keepsData { return [directories.run] }
+        return [
+            directories.run, directories.state, "\(directories.logs)/pods", configuration.kubeconfigPath,
+        ]
+    }
+
+    // MARK: Steps
+
+    private func endProcesses() throws {
+        let cgroups = try Cgroups.current()
+        for _ in 0..<Self.killRounds {
+            var found = NodeProcesses.monitors(runDirectory: configuration.directories.run)
+            if hasCgroup { found += try cgroups.processes(in: configuration.kubelet.cgroupRoot) }
+            if found.isEmpty { return }
+            for process in found {
+                do {
+                    try Processes.kill(process, Self.killSignal)
+                } catch {
+                    // It is gone already; what really stays is found in the next round.
+                    continue
+                }
+            }
+            Processes.sleep(milliseconds: Self.pauseMilliseconds)
+        }
+        throw ConfigurationError(
+            field: configuration.kubelet.cgroupRoot, reason: "processes survive SIGKILL; they hang in the kernel")
+    }
+
+    /// SIGKILL.
+    private static let killSignal: Int32 = 9
+
+    /// Whether pods have a cgroup of their own: the root of all would mean every process of the machine.
+    private var hasCgroup: Bool { configuration.kubelet.cgroupRoot.contains { $0 != "/" } }
+
+    private func removeNetwork() throws {
+        let directory = "\(configuration.directories.run)/network"
+        guard let subnet = IPNetwork(configuration.network.nodeCIDR),
+            let cluster = IPNetwork(configuration.network.clusterCIDR), Files.exists(directory)
+        else { return }
+        try SandboxNetwork(
+            SandboxNetworkConfiguration(
+                bridgeName: configuration.network.bridge, subnet: subnet, clusterNetwork: cluster,
+                tableName: configuration.network.table, runDirectory: directory),
+            logger: logger
+        ).removeAll()
+    }
+
+    private func unmountAll() throws {
+        let roots = [configuration.directories.state, configuration.directories.run]
+        for _ in 0..<Self.unmountRounds {
+            let mounts = try MountInfo.current().map(\.mountPoint)
+                .filter { mount in roots.contains { mount == $0 || mount.hasPrefix("\($0)/") } }
+            if mounts.isEmpty { return }
+            // The deepest first.
+            for mount in mounts.sorted(by: >) {
+                do {
+                    try Mounting.unmount(mount, detach: true)
+                } catch {
+                    // It went with another one; what stays is found in the next round.
+                    continue
+                }
+            }
+        }
+    }
+
+    private func removeCgroups() throws {
+        if hasCgroup { try Cgroups.current().remove(configuration.kubelet.cgroupRoot) }
+    }
+
+    /// `containers` is shared with other runtimes: only what points to this node's logs goes.
+    private func removeLogLinks() throws {
+        let directory = "\(configuration.directories.logs)/containers"
+        guard Files.exists(directory) else { return }
+        let target = "\(configuration.directories.logs)/pods/"
+        for name in try Files.names(in: directory) {
+            let path = "\(directory)/\(name)"
+            // What is no link is none of ours.
+            if let link = try? Files.linkTarget(path), link.hasPrefix(target) { try Files.remove(path) }
+        }
+        // It stays if somebody else's logs are in it.
+        if try Files.names(in: directory).isEmpty { try Files.removeDirectory(directory) }
+    }
+}
