@@ -16,13 +16,14 @@ def measure(name):
     """Row name -> value."""
     import api_load
     import agent_life
+    import cluster_life
     import launcher_runs
     import pod_life
     functions = {
         "cold-start": agent_life.cold_start, "idle": agent_life.idle, "pod-memory": agent_life.pod_memory,
         "pods": pod_life.latencies, "scale": pod_life.scale, "launcher": launcher_runs.measure,
         "create": api_load.create, "get": api_load.get, "list": api_load.list_objects, "watch": api_load.watch,
-        "store": api_load.store,
+        "store": api_load.store, "join": cluster_life.join, "worker": cluster_life.worker,
     }
     return functions[name]()
 
