@@ -5,29 +5,25 @@ import Testing
 @testable import SwiftletCore
 
 @Suite struct WatchdogMachineTests {
-    @Test func aChangingMarkIsLife() {
+    /// What the machine concludes from each mark in turn.
+    private func verdicts(_ marks: [String?]) -> [Bool] {
         var machine = WatchdogMachine()
-        for mark in ["1", "2", "3", "4", "5"] { #expect(machine.isAlive(seeing: mark)) }
+        return marks.map { machine.isAlive(seeing: $0) }
+    }
+
+    @Test func aChangingMarkIsLife() {
+        #expect(verdicts(["1", "2", "3", "4", "5"]) == [true, true, true, true, true])
     }
 
     @Test func aMarkThatStaysTwiceIsNoLife() {
-        var machine = WatchdogMachine()
-        #expect(machine.isAlive(seeing: "1"))
-        #expect(machine.isAlive(seeing: "1"))
-        #expect(!machine.isAlive(seeing: "1"))
-        #expect(!machine.isAlive(seeing: "1"))
+        #expect(verdicts(["1", "1", "1", "1"]) == [true, true, false, false])
     }
 
     @Test func progressAfterAStandstillIsLifeAgain() {
-        var machine = WatchdogMachine()
-        for _ in 0..<4 { _ = machine.isAlive(seeing: "1") }
-        #expect(machine.isAlive(seeing: "2"))
-        #expect(machine.isAlive(seeing: "2"))
-        #expect(!machine.isAlive(seeing: "2"))
+        #expect(verdicts(["1", "1", "1", "1", "2", "2", "2"]) == [true, true, false, false, true, true, false])
     }
 
     @Test func noMarkIsNoEvidence() {
-        var machine = WatchdogMachine()
-        for _ in 0..<5 { #expect(machine.isAlive(seeing: nil)) }
+        #expect(verdicts([nil, nil, nil, nil, nil]) == [true, true, true, true, true])
     }
 }

@@ -4,16 +4,6 @@ import LinuxSystem
 
 /// Finds a node's processes in /proc: those that no cgroup tells.
 enum NodeProcesses {
-    /// The agent of this network namespace; nil where none runs. There can be one only, because it owns the ports.
-    static func agent() -> Int32? {
-        guard let own = namespace(of: "self") else { return nil }
-        return all().first { process in
-            let words = commandLine(of: process)
-            return words.count > 1 && name(words[0]) == "swiftlet" && words[1] == "run"
-                && namespace(of: "\(process)") == own
-        }
-    }
-
     /// The monitors of containers whose state lies below a run directory.
     static func monitors(runDirectory: String) -> [Int32] {
         all().filter { process in
@@ -34,10 +24,5 @@ enum NodeProcesses {
         // A process that has ended meanwhile has no command line.
         guard let bytes = try? Files.read("/proc/\(process)/cmdline") else { return [] }
         return bytes.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-    }
-
-    private static func namespace(of process: String) -> String? {
-        // As above.
-        try? Files.linkTarget("/proc/\(process)/ns/net")
     }
 }

@@ -29,12 +29,12 @@ package struct NodeReset: Sendable {
     /// Does it all.
     ///
     /// - Returns: what could not be removed, one sentence each; empty when nothing is left.
-    /// - Throws: ``ConfigurationError`` when an agent runs in this network namespace: it would bring everything back.
+    /// - Throws: ``ConfigurationError`` when an agent runs with these directories: it would bring everything back.
     package func run() throws -> [String] {
-        if let agent = NodeProcesses.agent() {
+        if let agent = try AgentLock.holder(runDirectory: configuration.directories.run) {
             throw ConfigurationError(
                 field: "the agent",
-                reason: "process \(agent) is still running; stop it first: systemctl stop swiftlet")
+                reason: "process \(agent.pid) is still running; stop it first: systemctl stop swiftlet")
         }
         var problems: [String] = []
         func attempt(_ what: String, _ step: () throws -> Void) {
@@ -71,7 +71,7 @@ package struct NodeReset: Sendable {
             if found.isEmpty { return }
             for process in found {
                 do {
-                    try Processes.kill(process, Self.killSignal)
+                    try Processes.kill(process, Signals.kill)
                 } catch {
                     // It is gone already; what really stays is found in the next round.
                     continue
@@ -82,9 +82,6 @@ package struct NodeReset: Sendable {
         throw ConfigurationError(
             field: configuration.kubelet.cgroupRoot, reason: "processes survive SIGKILL; they hang in the kernel")
     }
-
-    /// SIGKILL.
-    private static let killSignal: Int32 = 9
 
     /// Whether pods have a cgroup of their own: the root of all would mean every process of the machine.
     private var hasCgroup: Bool { configuration.kubelet.cgroupRoot.contains { $0 != "/" } }

@@ -56,7 +56,7 @@ enum ServiceManager {
                     + "with 'swiftlet run', and end it with SIGTERM")
         }
         let path = try Program.require("systemctl", package: "systemd")
-        try Processes.execute(
+        throw Processes.execute(
             path, arguments: ["systemctl", verb, unit], environment: Processes.environment())
     }
 }
