@@ -27,7 +27,10 @@ package enum ProgramText {
     /// The addresses of a line of proc_pid_maps(5) if it is code of a file: `5581-5592 r-xp 00001000 fe:00 123 /usr/bin/x`.
     static func mapping(_ line: Substring) -> Range<UInt>? {
         let fields = line.split(separator: " ", maxSplits: 5, omittingEmptySubsequences: true)
-        guard fields.count == 6, fields[1] == "r-xp", fields[5].hasPrefix("/") else { return nil }
+        // The name is in a column of its own, behind more than one space.
+        guard fields.count == 6, fields[1] == "r-xp", fields[5].drop(while: { $0 == " " }).hasPrefix("/") else {
+            return nil
+        }
         let ends = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
         guard ends.count == 2, ends[0] < ends[1] else { return nil }
         return ends[0]..<ends[1]

@@ -53,6 +53,8 @@ package struct Agent: Sendable {
             var program = try Files.linkTarget("/proc/self/exe")
             let mark = " (deleted)"
             if program.hasSuffix(mark) { program.removeLast(mark.count) }
+            // Libraries open descriptors without close-on-exec: a listening socket that is left would be in the way.
+            try closeDescriptorsOnExec(from: 3)
             return Processes.execute(
                 program, arguments: CommandLine.arguments, environment: Processes.environment())
         } catch {
