@@ -22,7 +22,7 @@ class Access:
             return re.search(rf'^\s*{name}: "?([^"\n]+)"?$', text, re.MULTILINE).group(1)
 
         # From outside of the node's network namespace, so not by its loopback address.
-        self.host = f"{node.subnet}.2"
+        self.host = node.address
         self.port = int(field("server").rsplit(":", 1)[1])
         self.context = ssl.create_default_context(
             cadata=base64.b64decode(field("certificate-authority-data")).decode())
