@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts/lib"))
 import man_pages  # noqa: E402
 
-MAINTAINER = "The Swiftlet developers <swiftlet@localhost.localdomain>"
+MAINTAINER = "The Swiftlet developers <maintainers@users.noreply.r-seed-ec42747e.example>"
 # Library -> the packages that have it (Debian 13 and Ubuntu 24.04 renamed some for 64-bit time).
 PACKAGES = {
     "libssl.so.3": "libssl3t64 | libssl3", "libcrypto.so.3": "libssl3t64 | libssl3", "libz.so.1": "zlib1g",
@@ -142,7 +142,9 @@ def add_texts(tree, options, version):
     for shell, path in (("bash", "usr/share/bash-completion/completions/swiftlet"),
                         ("zsh", "usr/share/zsh/vendor-completions/_swiftlet"),
                         ("fish", "usr/share/fish/vendor_completions.d/swiftlet.fish")):
-        tree.write(path, output_of(*program, "--generate-completion-script", shell))
+        script = output_of(*program, "--generate-completion-script", shell)
+        # bash-completion sources its files: a line that names an interpreter has no place there.
+        tree.write(path, script.removeprefix("#!/bin/bash\n").lstrip("\n"))
     for unit in sorted((ROOT / "packaging/systemd").iterdir()):
         tree.write(f"usr/lib/systemd/system/{unit.name}", unit.read_bytes())
     documents = "usr/share/doc/swiftlet"
