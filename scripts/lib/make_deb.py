@@ -22,7 +22,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts/lib"))
 import man_pages  # noqa: E402
 
-MAINTAINER = "The Swiftlet developers <maintainers@users.noreply.r-seed-ec42747e.example>"
+MAINTAINER = "The Swiftlet developers <maintainers@swiftlet.example>"
 # Library -> the packages that have it (Debian 13 and Ubuntu 24.04 renamed some for 64-bit time).
 PACKAGES = {
     "libssl.so.3": "libssl3t64 | libssl3", "libcrypto.so.3": "libssl3t64 | libssl3", "libz.so.1": "zlib1g",
