@@ -20,19 +20,13 @@ struct KubectlCommand: ParsableCommand {
 
     func run() throws {
         let kubeconfig = try Configuration.load(ConfigurationOptions.defaultPath, required: false).kubeconfigPath
-        guard let path = Self.find("kubectl") else {
+        guard let path = Program.find("kubectl") else {
             throw ValidationError(
                 "kubectl is not installed; install the package kubernetes-client or see https://kubernetes.io/docs/tasks/tools"
             )
         }
         var environment = Processes.environment().filter { !$0.hasPrefix("KUBECONFIG=") }
         environment.append("KUBECONFIG=\(kubeconfig)")
-        try Processes.execute(path, arguments: ["kubectl"] + arguments, environment: environment)
-    }
-
-    /// The first executable of this name on the PATH.
-    private static func find(_ name: String) -> String? {
-        let directories = (environmentVariable("PATH") ?? "/usr/local/bin:/usr/bin:/bin").split(separator: ":")
-        return directories.lazy.map { "\($0)/\(name)" }.first(where: Files.isExecutable)
+        throw Processes.execute(path, arguments: ["kubectl"] + arguments, environment: environment)
     }
 }

@@ -72,7 +72,6 @@ private final class AgentService: Service {
     init(agent: Agent) { self.agent = agent }
 
     func run() async throws {
-        try NodeChecks.requireFitHost(agent.configuration, agent.logger)
         do {
             try await cancelWhenGracefulShutdown {
                 try await withThrowingTaskGroup { group in

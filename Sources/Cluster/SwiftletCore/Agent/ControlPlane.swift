@@ -23,7 +23,7 @@ struct ControlPlane: Sendable {
         let client = client("kube-controller-manager")
         // One copy of each collection serves the scheduler and all controllers.
         let informers = InformerSet(client: client, logger: logger)
-        let now: @Sendable () -> KubeTime = { KubeTime(seconds: Int(FileTime.now().seconds)) }
+        let now: @Sendable () -> KubeTime = { .now() }
         let context = ControllerContext(client: client, informers: informers, logger: logger, now: now)
         let loops = makeControllers(context)
         let scheduler = Scheduler(

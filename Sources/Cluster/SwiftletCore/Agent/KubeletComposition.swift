@@ -22,6 +22,8 @@ struct KubeletComposition: Sendable {
     var labels: [String: String] = [:]
     /// Whether the API server is another machine.
     var isWorker = false
+    /// What is wrong with the machine.
+    let problems: [KubeletConfiguration.HostProblem]
     let eventLoops: any EventLoopGroup
     let logger: Logger
 
@@ -96,7 +98,7 @@ struct KubeletComposition: Sendable {
             stateDirectory: configuration.directories.state, runDirectory: configuration.directories.run,
             version: ProductVersion.git, runtimeVersion: ProductVersion.swiftlet)
         settings.port = configuration.kubelet.port
-        settings.hostProblems = NodeChecks.problems(configuration)
+        settings.hostProblems = problems
         settings.maxPods = configuration.kubelet.maxPods
         settings.clusterDomain = configuration.network.clusterDomain
         settings.labels = labels

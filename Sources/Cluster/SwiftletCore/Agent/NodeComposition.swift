@@ -16,14 +16,16 @@ struct NodeComposition: Sendable {
     }
 
     func run() async throws {
-        try makeDirectories()
         let membership = try Membership.load(stateDirectory: configuration.directories.state)
+        let effective = membership.map { configuration.joined($0) } ?? configuration
+        let problems = try NodeChecks.requireFitHost(effective, logger)
+        try makeDirectories()
         let lock = try AgentLock(
             runDirectory: configuration.directories.run, role: membership == nil ? .server : .worker)
         if let membership {
-            try await WorkerComposition(configuration.joined(membership), membership, logger).run()
+            try await WorkerComposition(effective, membership, problems, logger).run()
         } else {
-            try await ServerComposition(configuration, logger).run()
+            try await ServerComposition(effective, problems, logger).run()
         }
         lock.release()
     }

@@ -2,7 +2,6 @@
 
 import APIServer
 import ClusterFormation
-import ContainerImages
 import HTTPTransport
 import KubeAPI
 import KubeClient
@@ -12,18 +11,19 @@ import Logging
 import NIOCore
 import NIOPosix
 import PKI
-import PodRuntime
-import SandboxNetwork
 import StorageSQLite
 import Systemd
 
 /// Builds the parts of a node that is also the control plane, and runs them.
 struct ServerComposition: Sendable {
     let configuration: Configuration
+    /// What is wrong with the machine.
+    let problems: [KubeletConfiguration.HostProblem]
     let logger: Logger
 
-    init(_ configuration: Configuration, _ logger: Logger) {
+    init(_ configuration: Configuration, _ problems: [KubeletConfiguration.HostProblem], _ logger: Logger) {
         self.configuration = configuration
+        self.problems = problems
         self.logger = logger
     }
 
@@ -122,7 +122,8 @@ struct ServerComposition: Sendable {
         let composition = KubeletComposition(
             configuration: configuration, node: node,
             subnet: try configuration.range("network.nodeCIDR", configuration.network.nodeCIDR),
-            labels: ["node-role.kubernetes.io/control-plane": ""], eventLoops: eventLoops, logger: logger)
+            labels: ["node-role.kubernetes.io/control-plane": ""], problems: problems, eventLoops: eventLoops,
+            logger: logger)
         let client = server.client(
             user: UserInfo(name: "system:node:\(node.name)", groups: ["system:nodes", "system:authenticated"]),
             manager: "kubelet")
@@ -170,7 +171,7 @@ struct ServerComposition: Sendable {
             JoinService(
                 client: client, identity: identity,
                 reserved: .init(names: Set(names.dnsNames), addresses: Set(names.ipAddresses)), facts: { facts },
-                now: { KubeTime(seconds: Int(FileTime.now().seconds)) }, logger: logger)
+                now: { .now() }, logger: logger)
         }
     }
 

@@ -17,11 +17,17 @@ import Systemd
 struct WorkerComposition: Sendable {
     let configuration: Configuration
     let membership: Membership
+    /// What is wrong with the machine.
+    let problems: [KubeletConfiguration.HostProblem]
     let logger: Logger
 
-    init(_ configuration: Configuration, _ membership: Membership, _ logger: Logger) {
+    init(
+        _ configuration: Configuration, _ membership: Membership, _ problems: [KubeletConfiguration.HostProblem],
+        _ logger: Logger
+    ) {
         self.configuration = configuration
         self.membership = membership
+        self.problems = problems
         self.logger = logger
     }
 
@@ -34,6 +40,7 @@ struct WorkerComposition: Sendable {
         let composition = KubeletComposition(
             configuration: configuration, node: node,
             subnet: try configuration.range("network.nodeCIDR", membership.nodeCIDR), isWorker: true,
+            problems: problems,
             eventLoops: eventLoops, logger: logger)
         let tls = try HTTPServerTLS(WorkerCertificates.serverIdentity(membership.serving, membership))
         let parts = try await composition.make(client: client, tls: tls)

@@ -37,10 +37,13 @@ package enum NodeChecks: Sendable {
         }
     }
 
-    /// Logs what is wrong, once for each start of the agent.
+    /// Examines the machine and logs what is wrong, once for each start of the agent.
     ///
+    /// - Returns: what the Node object tells of: everything from warnings on.
     /// - Throws: ``UnfitHostError`` where containers cannot work.
-    static func requireFitHost(_ configuration: Configuration, _ logger: Logger) throws(UnfitHostError) {
+    static func requireFitHost(
+        _ configuration: Configuration, _ logger: Logger
+    ) throws(UnfitHostError) -> [KubeletConfiguration.HostProblem] {
         let findings = examine(configuration)
         for finding in findings where finding.severity == .warning {
             logger.warning(
@@ -49,11 +52,7 @@ package enum NodeChecks: Sendable {
         }
         let errors = findings.filter { $0.severity == .error }
         if !errors.isEmpty { throw UnfitHostError(findings: errors) }
-    }
-
-    /// What the Node object tells of: everything from warnings on.
-    static func problems(_ configuration: Configuration) -> [KubeletConfiguration.HostProblem] {
-        examine(configuration).filter { $0.severity >= .warning }.sorted { $0.severity > $1.severity }.map { finding in
+        return findings.filter { $0.severity >= .warning }.sorted { $0.severity > $1.severity }.map { finding in
             KubeletConfiguration.HostProblem(
                 reason: finding.id, message: "\(finding.summary). Remedy: \(finding.remedy)")
         }

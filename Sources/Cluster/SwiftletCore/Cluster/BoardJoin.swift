@@ -86,7 +86,7 @@ package struct BoardJoin: Sendable {
                 stateDirectory: state),
             group: MultiThreadedEventLoopGroup.singleton, logger: logger)
         let result = try await client.join(
-            skipsVerification: options.skipsVerification, now: KubeTime(seconds: Int(FileTime.now().seconds)))
+            skipsVerification: options.skipsVerification, now: .now())
         try result.membership.create(stateDirectory: state)
         try JoinClient.forgetAttempt(stateDirectory: state)
         progress(.joined(node: node.name, warnings: result.warnings))

@@ -29,7 +29,7 @@ package struct Invitation: Sendable {
             lines: node.addresses.map {
                 JoinLine(host: "\($0)", port: configuration.api.port, token: token, fingerprint: fingerprint)
             },
-            expires: KubeTime(seconds: Int(FileTime.now().seconds) + lifetime).text, uses: uses)
+            expires: KubeTime(seconds: KubeTime.now().seconds + lifetime).text, uses: uses)
     }
 
     package var json: JSON {
@@ -59,7 +59,7 @@ package struct JoinTokens: Sendable {
         access = ClusterAccess(configuration, logger: logger)
     }
 
-    private static let now: @Sendable () -> KubeTime = { KubeTime(seconds: Int(FileTime.now().seconds)) }
+    private static let now: @Sendable () -> KubeTime = { .now() }
 
     func create(uses: Int, lifetime: Int) async throws -> JoinToken {
         try await access.asAdministrator("make a join line") { client in

@@ -49,14 +49,7 @@ package enum AgentProcess: Sendable {
         var agent = ProcessUse()
         var monitors = ProcessUse()
         if let pid = find(configuration) { agent.add(pid) }
-        let numbers = ((try? Files.names(in: "/proc")) ?? []).compactMap { Int32($0) }
-        for pid in numbers {
-            // Processes come and go while the list is read.
-            guard let name = try? Files.readText("/proc/\(pid)/comm"), name == "swiftlet-monito",
-                let line = try? Files.readText("/proc/\(pid)/cmdline"), line.contains(configuration.directories.run)
-            else { continue }
-            monitors.add(pid)
-        }
+        for pid in NodeProcesses.monitors(runDirectory: configuration.directories.run) { monitors.add(pid) }
         return [("agent", agent), ("monitors", monitors)]
     }
 }

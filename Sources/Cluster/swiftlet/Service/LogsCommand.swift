@@ -44,7 +44,7 @@ struct LogsCommand: ParsableCommand {
 
     func run() throws {
         let (program, arguments) = ServiceNotifier.isSystemdRunning ? try journal() : try plainFile()
-        try Processes.execute(program, arguments: arguments, environment: Processes.environment())
+        throw Processes.execute(program, arguments: arguments, environment: Processes.environment())
     }
 
     private func journal() throws -> (String, [String]) {

@@ -17,6 +17,7 @@ final class NodeAuthorizer: Sendable {
     private static let networkRules = [
         PolicyRule(verbs: ["get", "list", "watch"], apiGroups: ["discovery.k8s.io"], resources: ["endpointslices"])
     ]
+    private static let rules = BootstrapPolicy.nodeRules + networkRules
 
     init(storage: any Storage) {
         self.storage = storage
@@ -37,8 +38,7 @@ final class NodeAuthorizer: Sendable {
                 object: .init(group: group, resource: resource, namespace: namespace, name: name))
             if let decision = divided(request) { return decision }
         }
-        let rules = BootstrapPolicy.nodeRules + Self.networkRules
-        return rules.contains { $0.allows(attributes) } ? Self.allowed : Self.denied()
+        return Self.rules.contains { $0.allows(attributes) } ? Self.allowed : Self.denied()
     }
 
     /// A request for an API object by a node.
