@@ -24,6 +24,18 @@ let staticExecutable: [LinkerSetting] = [
         ], .when(configuration: .release)),
 ]
 
+// Release builds of the agent pack their relocations, which glibc 2.36 and later read.
+let packedRelocations: [LinkerSetting] = [
+    .unsafeFlags(["-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"], .when(configuration: .release))
+]
+
+// What is on no hot path is compiled for size: a board has little memory, and less of it stays in the page cache.
+let small: [SwiftSetting] = [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+let hot: Set<String> = [
+    "JSON", "LinuxSystem", "HTTPTransport", "KubeAPI", "KubeClient", "ControllerRuntime", "Storage", "StorageSQLite",
+    "APIServer", "Launcher", "Monitor", "OCISpec",
+]
+
 let nioCore: Target.Dependency = .product(name: "NIOCore", package: "swift-nio")
 let nioPosix: Target.Dependency = .product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1: Target.Dependency = .product(name: "NIOHTTP1", package: "swift-nio")
@@ -46,7 +58,8 @@ func library(
     _ group: String, _ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = []
 ) -> Target {
     .target(
-        name: name, dependencies: dependencies, path: "Sources/\(group)/\(name)", swiftSettings: strict + settings)
+        name: name, dependencies: dependencies, path: "Sources/\(group)/\(name)",
+        swiftSettings: strict + (hot.contains(name) ? [] : small) + settings)
 }
 
 /// The test target of a library.
@@ -249,6 +262,7 @@ let package = Package(
                 "HostChecks", "Systemd", argumentParser,
                 logging,
             ],
-            path: "Sources/Cluster/swiftlet", swiftSettings: strict),
+            path: "Sources/Cluster/swiftlet", swiftSettings: strict + small,
+            linkerSettings: packedRelocations),
     ]
 )
