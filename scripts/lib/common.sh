@@ -51,13 +51,14 @@ require_swift() {
 install_kubectl() {
     command -v kubectl >/dev/null && return
     require_root
+    install_packages ca-certificates curl xz-utils
     say "installing kubectl"
     local arch mirror=https://deb.debian.org/debian work path
     arch=$(dpkg --print-architecture)
     work=$(mktemp -d)
     curl --silent --show-error --fail "$mirror/dists/sid/main/binary-$arch/Packages.xz" | xz -d >"$work/packages"
-    path=$(awk '/^Package: /{ found = $2 == "kubernetes-client" } found && /^Filename: /{ print $2; exit }' "$work/packages")
-    [ -n "$path" ] || fail "no package kubernetes-client at $mirror: install kubectl by hand"
+    path=$(awk '/^Package: /{ found = $2 == "kubectl" } found && /^Filename: /{ print $2; exit }' "$work/packages")
+    [ -n "$path" ] || fail "no package kubectl at $mirror: install kubectl by hand"
     curl --silent --show-error --fail --output "$work/kubectl.deb" "$mirror/$path"
     dpkg-deb --fsys-tarfile "$work/kubectl.deb" | tar -C "$work" -x --wildcards '*/bin/kubectl*'
     install -m 755 "$(find "$work" -type f -path '*/bin/kubectl*' | head -n 1)" /usr/local/bin/kubectl

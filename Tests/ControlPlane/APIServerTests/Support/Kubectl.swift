@@ -12,8 +12,10 @@ struct Kubectl: Sendable {
     }
 
     /// Whether there is a kubectl on this machine.
-    static var isInstalled: Bool { FileManager.default.isExecutableFile(atPath: path) }
-    private static let path = "/usr/bin/kubectl"
+    static var isInstalled: Bool { path != nil }
+    private static let path = ["/usr/local/bin/kubectl", "/usr/bin/kubectl"].first {
+        FileManager.default.isExecutableFile(atPath: $0)
+    }
 
     let directory: String
     let configuration: String
@@ -50,7 +52,8 @@ struct Kubectl: Sendable {
 
     private func run(_ arguments: [String], input: String?) throws -> Result {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: Self.path)
+        guard let path = Self.path else { throw CocoaError(.fileNoSuchFile) }
+        process.executableURL = URL(fileURLWithPath: path)
         process.arguments = ["--kubeconfig", configuration, "--cache-dir", directory + "/cache"] + arguments
         var environment = ProcessInfo.processInfo.environment
         environment["HOME"] = directory
