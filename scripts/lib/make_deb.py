@@ -212,7 +212,7 @@ def main():
         os.makedirs(options.output, exist_ok=True)
         target = pathlib.Path(options.output) / name
         # One thread: blocks of several would make the bytes depend on the machine.
-        subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "-z9", "--threads-max=1", "--build", tree.root,
+        subprocess.run(["dpkg-deb", "--root-owner-group", "-Zxz", "-z9", "-Sextreme", "--threads-max=1", "--build", tree.root,
                         os.path.join(work, name)], check=True, stdout=subprocess.DEVNULL,
                        env={**os.environ, "SOURCE_DATE_EPOCH": str(options.epoch)})
         shutil.move(os.path.join(work, name), target)
