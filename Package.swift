@@ -104,6 +104,7 @@ let package = Package(
         systemLibrary("CZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         systemLibrary("CZstd", pkgConfig: "libzstd", apt: "libzstd-dev"),
         .target(name: "CLinux", path: "Sources/System/CLinux"),
+        .target(name: "CNoLocaleData", path: "Sources/System/CNoLocaleData"),
         library("System", "LinuxSystem", ["CLinux"]),
         tests("System", "LinuxSystem"),
         library("System", "JSON"),
@@ -260,7 +261,7 @@ let package = Package(
             dependencies: [
                 "SwiftletCore", "ClusterFormation", "ContainerImages", "KubeAPI", "KubeClient", "LinuxSystem", "JSON",
                 "HostChecks", "Systemd", argumentParser,
-                logging,
+                logging, "CNoLocaleData",
             ],
             path: "Sources/Cluster/swiftlet", swiftSettings: strict + small,
             linkerSettings: packedRelocations),

@@ -59,7 +59,8 @@ def dependencies(binary):
     result = set()
     for library in needed:
         if library in LIBC:
-            result.add(f"libc6 (>= {newest('GLIBC')})")
+            oldest = "2.36" if "GLIBC_ABI_DT_RELR" in versions else "2.17"
+            result.add(f"libc6 (>= {max(newest('GLIBC'), oldest, key=number)})")
         elif library == "libstdc++.so.6":
             result.add(f"libstdc++6 (>= {GLIBCXX.get(newest('GLIBCXX'), '12')})")
         elif library == "libsystemd.so.0":
@@ -85,7 +86,10 @@ def sbom(version, epoch):
                  "copyrightText": "NOASSERTION", "filesAnalyzed": False}]
     relations = [{"spdxElementId": "SPDXRef-DOCUMENT", "relationshipType": "DESCRIBES",
                   "relatedSpdxElement": "SPDXRef-swiftlet"}]
-    pins = json.loads((ROOT / "Package.resolved").read_text())["pins"]
+    resolved = ROOT / "Package.resolved"
+    if not resolved.exists():
+        fail("Package.resolved, from which the SBOM is made, is not there: a build writes it; run scripts/build-deb")
+    pins = json.loads(resolved.read_text())["pins"]
     for pin in sorted(pins, key=lambda pin: pin["identity"]):
         identifier = "SPDXRef-" + re.sub(r"[^A-Za-z0-9.-]", "-", pin["identity"])
         location, state = pin["location"].removesuffix(".git"), pin["state"]

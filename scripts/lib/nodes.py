@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import signal
 import subprocess
+import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -166,17 +167,11 @@ images:
     def cut_power(self):
         """Kills everything at once and forgets what a reboot forgets."""
         self.stop(signal.SIGKILL)
-        self.reset(keep_state=True)
+        self.reset("--keep-data")
 
-    def reset(self, keep_state=False):
-        state = self.directory / ("nothing" if keep_state else "state")
-        run(*self.enter, ROOT / "scripts/lib/reset", state, self.directory / "run",
-            self.cgroup, self.bridge, self.table, self.directory / ("nothing" if keep_state else "logs"), check=False)
-        if keep_state:
-            with open("/proc/self/mountinfo") as table:
-                mounts = [line.split()[4] for line in table if f" {self.directory}/state/" in line]
-            for mount in sorted(mounts, reverse=True):
-                run("umount", "-l", mount, check=False)
+    def reset(self, *options, check=True):
+        """Removes what the stopped node left: containers, mounts, network, cgroups and data."""
+        return self.swiftlet("reset", "--yes", *options, check=check)
 
     def remove(self):
         if self.directory is None:
@@ -185,7 +180,10 @@ images:
             self.stop(signal.SIGKILL)
         except (subprocess.SubprocessError, AssertionError):
             pass
-        self.reset()
+        # Whatever it says, the rest is removed as well.
+        outcome = self.reset(check=False)
+        if outcome.returncode != 0:
+            print(f"{self.name}: {outcome.stderr}", file=sys.stderr)
         run("ip", "link", "delete", self.link, check=False)
         run("ip", "netns", "delete", self.namespace, check=False)
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterFormation
 import LinuxSystem
 package import Logging
 import SandboxNetwork
@@ -7,7 +8,8 @@ import SandboxNetwork
 /// Removes what a stopped node leaves: containers, mounts, the pod network, cgroups and, unless they are to be kept, its
 /// files.
 ///
-/// Every step is tried, whatever became of the others, and doing it again is harmless: an interrupted reset is repeated.
+/// Every step is tried, whatever became of the others, but for the files, which go last. Doing it again is harmless: an
+/// interrupted reset is repeated.
 package struct NodeReset: Sendable {
     /// Rounds of killing: a monitor that started a process while it was looked for is found in the next.
     private static let killRounds = 50
@@ -21,7 +23,10 @@ package struct NodeReset: Sendable {
     let logger: Logger
 
     package init(_ configuration: Configuration, keepingData keepsData: Bool, logger: Logger) {
-        self.configuration = configuration
+        // A node of another machine's cluster has its part of the network from there. A membership that cannot be read does
+        // not keep anything from being removed: what the network made is known by its names and records.
+        let membership = try? Membership.load(stateDirectory: configuration.directories.state)
+        self.configuration = membership.map { configuration.joined($0) } ?? configuration
         self.keepsData = keepsData
         self.logger = logger
     }
@@ -48,6 +53,8 @@ package struct NodeReset: Sendable {
         attempt("removing the pod network") { try removeNetwork() }
         attempt("unmounting") { try unmountAll() }
         attempt("removing cgroups") { try removeCgroups() }
+        // Files tell what there is to remove: while something is left they stay, for the next attempt.
+        guard problems.isEmpty else { return problems }
         for path in paths { attempt("removing files") { try Files.removeTree(path) } }
         if !keepsData { attempt("removing links to logs") { try removeLogLinks() } }
         return problems
