@@ -46,6 +46,7 @@ let nioHTTP2: Target.Dependency = .product(name: "NIOHTTP2", package: "swift-nio
 let nioExtras: Target.Dependency = .product(name: "NIOExtras", package: "swift-nio-extras")
 let httpClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let recordedLogging: Target.Dependency = .product(name: "InMemoryLogging", package: "swift-log")
 let collections: Target.Dependency = .product(name: "Collections", package: "swift-collections")
 let lifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -168,7 +169,7 @@ let package = Package(
             "API", "KubeClient",
             ["KubeAPI", "JSON", "PKI", "LinuxSystem", "HTTPTransport", nioCore, nioHTTP1, nioPosix, logging]),
         library("API", "ControllerRuntime", ["KubeAPI", "KubeClient", "JSON", logging, collections]),
-        tests("API", "ControllerRuntime", ["KubeAPI", "KubeClient", "JSON", logging]),
+        tests("API", "ControllerRuntime", ["KubeAPI", "KubeClient", "JSON", logging, recordedLogging]),
 
         // MARK: Node — what runs on every machine
         library(
@@ -190,7 +191,7 @@ let package = Package(
             "Node", "Kubelet",
             [
                 "KubeAPI", "KubeClient", "JSON", "PodRuntime", "ContainerImages", "SandboxNetwork", "HTTPTransport",
-                "LinuxSystem", nioCore, nioPosix, nioHTTP1, logging,
+                "LinuxSystem", "ControllerRuntime", nioCore, nioPosix, nioHTTP1, logging, recordedLogging,
             ]),
 
         library(
@@ -223,7 +224,7 @@ let package = Package(
             "ControlPlane", "APIServer",
             [
                 "Storage", "StorageSQLite", "KubeAPI", "KubeClient", "JSON", "HTTPTransport", "PKI", "LinuxSystem",
-                "ControllerRuntime", "Controllers", nioCore, nioPosix, nioHTTP1, logging,
+                "ControllerRuntime", "Controllers", nioCore, nioPosix, nioHTTP1, logging, recordedLogging,
             ]),
         library(
             "ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging, collections]),

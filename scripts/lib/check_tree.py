@@ -103,6 +103,45 @@ def check_text(path, group):
                 problem(path, number, "no async here")
 
 
+# A use of a logger, up to the end of its call; and the keys of metadata in it.
+LOGGER_CALL = re.compile(r"\b(?:logger|log)(?:\(of: \w+\))?\.(?:log|trace|debug|info|notice|warning|error|critical)\(")
+METADATA_KEY = re.compile(r'(?:\[metadataKey: |\bmetadata\[|^\s*|[\[,] ?)"([a-z][a-z-]*)"(?=\]|: )', re.M)
+
+
+def calls(text):
+    """The logger calls of a source text: where they begin, and their arguments."""
+    for match in LOGGER_CALL.finditer(text):
+        depth, end = 1, match.end()
+        while depth and end < len(text):
+            depth += {"(": 1, ")": -1}.get(text[end], 0)
+            end += 1
+        yield match.start(), text[match.end():end]
+    for match in re.finditer(r"\[metadataKey: \"[^\"]*\"\]", text):
+        yield match.start(), match.group(0)
+
+
+def check_log_fields(known):
+    """Details of log entries have the names that LogField lists, and a pod is told from its namesakes."""
+    source = (known["SwiftletCore"][1] / "Logs/LogField.swift").read_text()
+    main = source[source.index("static let main"):source.index("static let details")]
+    fields = set(re.findall(r'LogField\("([a-z-]+)"', source))
+    for _, directory in known.values():
+        for path in sorted(directory.rglob("*.swift")):
+            text = path.read_text()
+            for start, call in calls(text):
+                line = text.count("\n", 0, start) + 1
+                keys = set(METADATA_KEY.findall(call))
+                for key in sorted(keys - fields):
+                    problem(path, line, f"LogField.swift has no field \"{key}\" for log entries")
+                if "pod" in keys and "metadataKey" not in call and "namespace" not in keys:
+                    problem(path, line, "a log entry with a pod needs its namespace")
+    guide = (ROOT / "docs" / "user-guide.md").read_text()
+    for key in re.findall(r'LogField\("([a-z-]+)"', main):
+        name = "SWIFTLET_" + key.upper().replace("-", "_")
+        if f"`{name}`" not in guide:
+            problems.append(f"docs/user-guide.md: the log field {name} is not described")
+
+
 def check_documentation(known):
     text = (ROOT / "docs" / "architecture.md").read_text()
     for name in known:
@@ -126,6 +165,7 @@ def main():
             check_text(path, group)
     for path in sorted((ROOT / "Tests").rglob("*.swift")):
         check_text(path, "Tests")
+    check_log_fields(known)
     check_documentation(known)
     check_top_level()
     for text in problems:

@@ -69,6 +69,8 @@ class Node:
         self.table = "swiftlet"
         self.log = self.directory / "agent.log"
         self.process = None
+        # Where the agent logs to instead of a file: something with `stream(identifier)`, see Tests/EndToEnd/journal.py.
+        self.journal = None
         # Not `ip netns exec`: it mounts a new /sys and so hides the cgroups.
         self.enter = ("nsenter", f"--net=/run/netns/{self.namespace}")
 
@@ -121,10 +123,15 @@ images:
     # Life
 
     def start(self, wait=True):
-        with open(self.log, "a") as log:
+        environment = dict(os.environ)
+        if self.journal is None:
+            log = open(self.log, "a")
+        else:
+            log, environment["JOURNAL_STREAM"] = self.journal.stream("swiftlet")
+        with log:
             self.process = subprocess.Popen(
                 [*self.enter, str(self.binaries / "swiftlet"), "run", "--config", str(self.configuration)],
-                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env=environment)
         if wait:
             self.wait_ready()
         return self

@@ -17,19 +17,22 @@ package final class Controller<Key: Hashable & Sendable>: Sendable {
     package let queue: WorkQueue<Key>
     private let name: String
     private let workers: Int
+    private let subject: String
     private let logger: Logger
     private let reconcile: Reconcile<Key>
 
     /// - Parameters:
     ///   - name: For logs, `deployment-controller`.
     ///   - workers: How many keys are reconciled at once.
+    ///   - subject: What a key names in logs: `pod`, `node`.
     package init(
-        _ name: String, workers: Int = 2, queue: WorkQueue<Key> = .init(), logger: Logger,
-        reconcile: @escaping Reconcile<Key>
+        _ name: String, workers: Int = 2, queue: WorkQueue<Key> = .init(), subject: String = "object",
+        logger: Logger, reconcile: @escaping Reconcile<Key>
     ) {
         self.name = name
         self.workers = workers
         self.queue = queue
+        self.subject = subject
         self.logger = logger
         self.reconcile = reconcile
     }
@@ -58,11 +61,22 @@ package final class Controller<Key: Hashable & Sendable>: Sendable {
             return
         } catch {
             let isConflict = (error as? StatusError)?.isConflict ?? false
-            logger.log(
+            logger(of: key).log(
                 level: isConflict ? .debug : .warning, "Reconciliation failed and will be tried again",
-                metadata: ["controller": "\(name)", "key": "\(key)", "error": "\(error)"])
+                metadata: ["component": "\(name)", "error": "\(error)"])
             queue.addAfterFailure(key)
         }
+    }
+
+    private func logger(of key: Key) -> Logger {
+        var logger: Logger = self.logger
+        if let object = key as? ObjectKey {
+            if !object.namespace.isEmpty { logger[metadataKey: "namespace"] = .string(object.namespace) }
+            logger[metadataKey: subject] = .string(object.name)
+        } else {
+            logger[metadataKey: subject] = "\(key)"
+        }
+        return logger
     }
 }
 

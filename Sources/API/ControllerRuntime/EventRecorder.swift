@@ -133,6 +133,7 @@ package final class EventRecorder: Sendable {
     private func send(_ entry: Entry) async {
         do {
             if let known = state.withLock({ $0.known[entry] }), try await repeatEvent(entry, known) { return }
+            log(entry)
             let namespace = entry.regarding["namespace"]?.string ?? "default"
             let name = "\(entry.regarding["name"]?.string ?? "").\(Self.suffix())"
             let event = makeEvent(entry, namespace: namespace, name: name)
@@ -144,6 +145,21 @@ package final class EventRecorder: Sendable {
             // An event is a courtesy: a namespace that is going away, say, refuses it.
             logger.debug("An event was not stored", metadata: ["reason": "\(entry.reason)", "error": "\(error)"])
         }
+    }
+
+    /// What goes wrong with a pod stands in the log of whoever saw it too, once.
+    private func log(_ entry: Entry) {
+        guard entry.regarding["kind"]?.string == "Pod" else { return }
+        var metadata: Logger.Metadata = [
+            "component": "\(component)", "namespace": "\(entry.regarding["namespace"]?.string ?? "")",
+            "pod": "\(entry.regarding["name"]?.string ?? "")", "reason": "\(entry.reason)",
+        ]
+        // spec.containers{name}
+        let path = entry.regarding["fieldPath"]?.string ?? ""
+        if let brace = path.firstIndex(of: "{") {
+            metadata["container"] = "\(path[brace...].dropFirst().dropLast())"
+        }
+        logger.log(level: entry.type == .warning ? .warning : .debug, "\(entry.message)", metadata: metadata)
     }
 
     /// Counts a repetition; false when the event object is no longer there.

@@ -73,7 +73,7 @@ package struct ClusterIdentity: Sendable {
             try fresh.write(authority.key, "ca")
             try fresh.write(authority.certificate, "ca")
             try fresh.write(PrivateKey.generate(.rsa2048), "service-account")
-            logger.info("Created the cluster's certification authority", metadata: ["directory": "\(path)"])
+            logger.info("Created the cluster's certification authority", metadata: ["path": "\(path)"])
         }
         let authority = try CertificateAuthority(
             certificate: files.requiredCertificate("ca"), key: files.requiredKey("ca"))

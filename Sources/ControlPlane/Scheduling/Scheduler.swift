@@ -170,7 +170,8 @@ package final class Scheduler: Sendable {
                 options: .init())
         } catch {
             logger.debug(
-                "A pod's condition was not written", metadata: ["pod": "\(pod.key)", "error": "\(error)"])
+                "A pod's condition was not written",
+                metadata: ["namespace": "\(pod.namespace)", "pod": "\(pod.name)", "error": "\(error)"])
         }
     }
 
@@ -197,7 +198,10 @@ package final class Scheduler: Sendable {
             // Gone, or placed by somebody else: the informer tells. Anything else is tried again.
             if let status = error as? StatusError, status.isNotFound || status.isConflict { return }
             logger.warning(
-                "A pod could not be bound", metadata: ["pod": "\(pod.key)", "node": "\(node)", "error": "\(error)"])
+                "A pod could not be bound",
+                metadata: [
+                    "namespace": "\(pod.namespace)", "pod": "\(pod.name)", "node": "\(node)", "error": "\(error)",
+                ])
             pending.add(demand.key, priority: demand.pod.priority)
             pending.failed(demand.key)
         }

@@ -34,7 +34,7 @@ final class DesiredPods: Sendable {
         } catch {
             logger.warning(
                 "A pod's desired state could not be kept on disk",
-                metadata: ["pod": "\(pod.key)", "error": "\(error)"])
+                metadata: ["namespace": "\(pod.namespace)", "pod": "\(pod.name)", "error": "\(error)"])
         }
     }
 

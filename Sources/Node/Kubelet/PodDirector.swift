@@ -105,11 +105,15 @@ final class PodDirector: Sendable {
     }
 
     private func remove(orphan uid: String) async {
-        context.logger.info("Removing a pod that the API no longer knows", metadata: ["uid": "\(uid)"])
         let records = context.runtime.records(of: uid)
         let identity =
             records.first?.pod ?? context.runtime.sandbox(of: uid)?.pod
             ?? PodIdentity(uid: uid, name: "", namespace: "")
+        var logger = context.logger
+        logger[metadataKey: "namespace"] = .string(identity.namespace)
+        logger[metadataKey: "pod"] = .string(identity.name)
+        logger[metadataKey: "pod-uid"] = .string(uid)
+        logger.info("Removing a pod that the API no longer knows")
         for record in records where record.exit == nil { await context.runtime.stopContainer(record.id, grace: 2) }
         do {
             try await context.runtime.removeSandbox(identity)
@@ -121,8 +125,7 @@ final class PodDirector: Sendable {
                 try Files.removeTree(path)
             }
         } catch {
-            context.logger.warning(
-                "An orphaned pod could not be removed", metadata: ["uid": "\(uid)", "error": "\(error)"])
+            logger.warning("An orphaned pod could not be removed", metadata: ["error": "\(error)"])
         }
     }
 

@@ -3,6 +3,7 @@
 import ControllerRuntime
 import KubeAPI
 package import KubeClient
+import LinuxSystem
 package import Logging
 import NIOPosix
 package import SandboxNetwork
@@ -113,8 +114,8 @@ package final class PodNetwork: Sendable {
             logger.warning(
                 "The pods of a node cannot be reached",
                 metadata: [
-                    "subnet": "\(rejected.peer.subnet)", "addresses": "\(rejected.peer.addresses)",
-                    "reason": "\(rejected.reason)",
+                    "subnet": "\(rejected.peer.subnet)", "reason": "\(rejected.reason)",
+                    "addresses": "\(rejected.peer.addresses.map(\.description).joined(separator: " "))",
                 ])
         }
         if outcome.isChanged {

@@ -36,7 +36,8 @@ extension PodRuntime {
             try await images.removeRootFileSystem(containerID: id)
         } catch {
             logger.warning(
-                "What is left of a container could not be removed", metadata: ["id": "\(id)", "error": "\(error)"])
+                "What is left of a container could not be removed",
+                metadata: ["container-id": "\(id)", "error": "\(error)"])
         }
     }
 

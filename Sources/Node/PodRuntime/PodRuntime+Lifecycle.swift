@@ -37,6 +37,7 @@ extension PodRuntime {
             return state.records[id] ?? record
         }
         try write(started)
+        logger(of: started).info("A container started")
         return started
     }
 
@@ -94,7 +95,7 @@ extension PodRuntime {
             }
         } catch {
             // Most often it has just ended.
-            logger.debug("A container was not signalled", metadata: ["id": "\(record.id)", "error": "\(error)"])
+            logger(of: record).debug("A container was not signalled", metadata: ["error": "\(error)"])
         }
     }
 
@@ -151,11 +152,13 @@ extension PodRuntime {
         var exit = exit
         exit.isOutOfMemory = exit.isOutOfMemory || cgroups.outOfMemoryKills(record.cgroupPath) > 0
         record.exit = exit
+        let log = logger(of: record)
+        log.info("A container ended", metadata: ["exit-code": "\(exit.exitCode)", "reason": "\(exit.reason)"])
         do { try write(record) } catch {
-            logger.warning("A container's end could not be kept", metadata: ["id": "\(id)", "error": "\(error)"])
+            log.warning("A container's end could not be kept", metadata: ["error": "\(error)"])
         }
         do { try runLauncher(["delete", "--force", id], .other, "delete container \(record.name)") } catch {
-            logger.warning("A container could not be deleted", metadata: ["id": "\(id)", "error": "\(error)"])
+            log.warning("A container could not be deleted", metadata: ["error": "\(error)"])
         }
         let (watcher, waiters) = state.withLock { state -> (ExitHandler?, [CheckedContinuation<Void, Never>]) in
             state.records[id] = record
@@ -173,7 +176,8 @@ extension PodRuntime {
         if record.exit == nil { await stopContainer(id, grace: 0) }
         let link = logLink(record)
         do { try Files.remove(link) } catch {
-            logger.debug("A log's link could not be removed", metadata: ["path": "\(link)", "error": "\(error)"])
+            logger(of: record).debug(
+                "A log's link could not be removed", metadata: ["path": "\(link)", "error": "\(error)"])
         }
         await discard(id)
     }
@@ -184,7 +188,10 @@ extension PodRuntime {
         let directory = configuration.logDirectory(pod)
         do { try await blocking { try Files.removeTree(directory) } } catch {
             logger.warning(
-                "A pod's logs could not be removed", metadata: ["path": "\(directory)", "error": "\(error)"])
+                "A pod's logs could not be removed",
+                metadata: [
+                    "namespace": "\(pod.namespace)", "pod": "\(pod.name)", "path": "\(directory)", "error": "\(error)",
+                ])
         }
     }
 }

@@ -81,7 +81,7 @@ extension PodRuntime {
             }
             .withConnectedSocket(descriptor)
             .whenFailure { error in
-                self.logger.warning("A monitor cannot be listened to", metadata: ["id": "\(id)", "error": "\(error)"])
+                self.logger(of: record).warning("A monitor cannot be listened to", metadata: ["error": "\(error)"])
                 self.ended(id)
             }
     }

@@ -16,7 +16,7 @@ extension PodRuntime {
         let names = try await blocking { try Files.names(in: "\(self.configuration.runDirectory)/containers") }
         for id in names {
             guard let record = await readRecord(id) else {
-                logger.notice("Removing what is left of a container", metadata: ["id": "\(id)"])
+                logger.notice("Removing what is left of a container", metadata: ["container-id": "\(id)"])
                 await discard(id)
                 continue
             }

@@ -52,6 +52,16 @@ package final class PodRuntime: Sendable {
         try Files.makeDirectories(configuration.containerLogDirectory)
     }
 
+    /// A logger whose lines say which container they are about.
+    func logger(of record: ContainerRecord) -> Logger {
+        var logger: Logger = self.logger
+        logger[metadataKey: "namespace"] = .string(record.pod.namespace)
+        logger[metadataKey: "pod"] = .string(record.pod.name)
+        logger[metadataKey: "container"] = .string(record.name)
+        logger[metadataKey: "container-id"] = .string(record.id)
+        return logger
+    }
+
     /// Runs what blocks on disk and children on NIO's thread pool.
     func blocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
         try await NIOThreadPool.singleton.runIfActive(body)

@@ -17,11 +17,14 @@ struct JournalFields {
     /// Where each field lies in ``bytes``.
     private(set) var ranges: [Range<Int>] = []
 
-    init(_ event: LogEvent, label: String, identifier: String, metadata: Logger.Metadata) {
+    /// - Parameter unspoken: keys that are no part of the message.
+    init(
+        _ event: LogEvent, label: String, identifier: String, metadata: Logger.Metadata, unspoken: Set<String> = []
+    ) {
         bytes.reserveCapacity(512)
         add("PRIORITY", String(Self.priority(of: event.level)))
         add("SYSLOG_IDENTIFIER", identifier)
-        add("MESSAGE", Self.line(event, metadata: metadata))
+        add("MESSAGE", Self.line(event, metadata: metadata, unspoken: unspoken))
         add("CODE_FILE", event.file)
         add("CODE_LINE", String(event.line))
         add("CODE_FUNC", event.function)
@@ -72,10 +75,10 @@ struct JournalFields {
         return String(decoding: name, as: UTF8.self)
     }
 
-    /// The message with its metadata, as people read it: `Pod started pod=default/web`.
-    static func line(_ event: LogEvent, metadata: Logger.Metadata) -> String {
+    /// The message with its metadata, as people read it: `Pod started namespace=default pod=web`.
+    static func line(_ event: LogEvent, metadata: Logger.Metadata, unspoken: Set<String> = []) -> String {
         var line = event.message.description
-        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+        for (key, value) in metadata.sorted(by: { $0.key < $1.key }) where !unspoken.contains(key) {
             line += " " + key + "=" + quoted(value.description)
         }
         return line

@@ -11,13 +11,18 @@ package struct JournalLogHandler: LogHandler {
     package var metadataProvider: Logger.MetadataProvider?
     private let label: String
     private let identifier: String
+    private let unspoken: Set<String>
 
     /// - Parameters:
     ///   - label: the logger's, sent as `SWIFTLET_LOGGER`.
     ///   - identifier: what `journalctl -t` selects and prints before each line.
-    package init(label: String, identifier: String = "swiftlet", logLevel: Logger.Level = .info) {
+    ///   - unspoken: keys of the logger's own metadata that become fields, and no part of the message.
+    package init(
+        label: String, identifier: String = "swiftlet", logLevel: Logger.Level = .info, unspoken: Set<String> = []
+    ) {
         self.label = label
         self.identifier = identifier
+        self.unspoken = unspoken
         self.logLevel = logLevel
     }
 
@@ -28,7 +33,9 @@ package struct JournalLogHandler: LogHandler {
 
     package func log(event: LogEvent) {
         let merged = mergedMetadata(of: event, own: metadata, provider: metadataProvider)
-        let fields = JournalFields(event, label: label, identifier: identifier, metadata: merged)
+        let hidden = unspoken.filter { event.metadata?[$0] == nil }
+        let fields = JournalFields(
+            event, label: label, identifier: identifier, metadata: merged, unspoken: hidden)
         let result = fields.bytes.withUnsafeBytes { buffer -> CInt in
             guard let base = buffer.baseAddress else { return 0 }
             let vectors = fields.ranges.map { range in
@@ -39,7 +46,7 @@ package struct JournalLogHandler: LogHandler {
         }
         if result < 0 {
             // journald is not there or refused: the line must not be lost.
-            StandardError.write(Array((JournalFields.line(event, metadata: merged) + "\n").utf8))
+            StandardError.write(Array((JournalFields.line(event, metadata: merged, unspoken: hidden) + "\n").utf8))
         }
     }
 }

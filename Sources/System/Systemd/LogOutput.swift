@@ -14,12 +14,23 @@ package enum LogOutput: String, Hashable, Sendable, CaseIterable {
     package static var automatic: LogOutput { StandardError.isJournal ? .journal : .standardError }
 
     /// The handler of one logger: what the composition root passes to `LoggingSystem.bootstrap`.
+    ///
+    /// - Parameter unspoken: keys of a logger's own metadata that are no part of the text that people read, because all
+    ///   entries have them alike.
     package func handler(
-        label: String, identifier: String = "swiftlet", logLevel: Logger.Level = .info
+        label: String, identifier: String = "swiftlet", logLevel: Logger.Level = .info, unspoken: Set<String> = [],
+        metadataProvider: Logger.MetadataProvider? = nil
     ) -> any LogHandler {
         switch self {
-        case .journal: JournalLogHandler(label: label, identifier: identifier, logLevel: logLevel)
-        case .standardError: StandardErrorLogHandler(logLevel: logLevel)
+        case .journal:
+            var handler = JournalLogHandler(
+                label: label, identifier: identifier, logLevel: logLevel, unspoken: unspoken)
+            handler.metadataProvider = metadataProvider
+            return handler
+        case .standardError:
+            var handler = StandardErrorLogHandler(logLevel: logLevel, unspoken: unspoken)
+            handler.metadataProvider = metadataProvider
+            return handler
         }
     }
 }

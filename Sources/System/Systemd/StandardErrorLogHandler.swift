@@ -10,16 +10,18 @@ package struct StandardErrorLogHandler: LogHandler {
     package var logLevel: Logger.Level
     package var metadata: Logger.Metadata = [:]
     package var metadataProvider: Logger.MetadataProvider?
+    private let unspoken: Set<String>
     private let showsTime: Bool
     private let write: @Sendable ([UInt8]) -> Void
     private let now: @Sendable () -> FileTime
 
     package init(
-        logLevel: Logger.Level = .info, showsTime: Bool = !StandardError.isJournal,
+        logLevel: Logger.Level = .info, unspoken: Set<String> = [], showsTime: Bool = !StandardError.isJournal,
         now: @escaping @Sendable () -> FileTime = { FileTime.now() },
         write: @escaping @Sendable ([UInt8]) -> Void = { StandardError.write($0) }
     ) {
         self.logLevel = logLevel
+        self.unspoken = unspoken
         self.showsTime = showsTime
         self.now = now
         self.write = write
@@ -31,7 +33,8 @@ package struct StandardErrorLogHandler: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        let merged = mergedMetadata(of: event, own: metadata, provider: metadataProvider)
+        let spoken = metadata.filter { !unspoken.contains($0.key) }
+        let merged = mergedMetadata(of: event, own: spoken, provider: metadataProvider)
         var line = showsTime ? timestamp(now()) + " " : ""
         line += Self.name(of: event.level) + " "
         // A line of the log stays one line, whatever somebody put into a message.

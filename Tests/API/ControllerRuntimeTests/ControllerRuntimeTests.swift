@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import InMemoryLogging
 import KubeAPI
 import Logging
 import Synchronization
@@ -133,6 +134,31 @@ import Testing
             group.cancelAll()
         }
         #expect(attempts.withLock { $0 } == 3)
+    }
+
+    @Test func failuresNameControllerAndObject() async throws {
+        let log = InMemoryLogHandler()
+        let (done, finish) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
+        let isSecond = Mutex(false)
+        let controller = Controller<ObjectKey>("evictor", subject: "pod", logger: Logger(label: "test") { _ in log }) {
+            _ in
+            if isSecond.withLock({ $0 }) {
+                finish.yield()
+                return nil
+            }
+            isSecond.withLock { $0 = true }
+            throw Failure()
+        }
+        controller.queue.add(ObjectKey(namespace: "default", name: "web"))
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await controller.run() }
+            for await _ in done { break }
+            group.cancelAll()
+        }
+        #expect(log.entries.map(\.level) == [.warning])
+        #expect(
+            log.entries.first?.metadata
+                == ["component": "evictor", "namespace": "default", "pod": "web", "error": "Failure()"])
     }
 
     @Test func looksAgainAfterTheTimeThatReconcileNames() async throws {

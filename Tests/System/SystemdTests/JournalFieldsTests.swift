@@ -28,6 +28,15 @@ import Testing
             ])
     }
 
+    @Test func whatAllEntriesHaveIsAFieldAndNotRead() {
+        let fields = JournalFields(
+            Self.event("Pod started"), label: "l", identifier: "i", metadata: ["node": "a", "pod": "web"],
+            unspoken: ["node"])
+        let texts = Self.texts(fields)
+        #expect(texts.contains("MESSAGE=Pod started pod=web"))
+        #expect(texts.contains("SWIFTLET_NODE=a"))
+    }
+
     @Test(arguments: [
         ("pod", "SWIFTLET_POD"), ("pod-uid", "SWIFTLET_POD_UID"), ("_x", "SWIFTLET__X"), ("é", "SWIFTLET___"),
         ("a=b\n", "SWIFTLET_A_B_"), ("", "SWIFTLET_"),

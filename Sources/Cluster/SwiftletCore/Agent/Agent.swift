@@ -20,7 +20,7 @@ package struct Agent: Sendable {
         self.configuration = configuration
         var logger = Logger(label: "swiftlet") { StandardLogging.handler($0) }
         logger.logLevel = Logger.Level(rawValue: configuration.log.level) ?? .info
-        self.logger = logger
+        self.logger = logger.component("agent")
     }
 
     /// Few threads work at the same time, so few arenas are enough.

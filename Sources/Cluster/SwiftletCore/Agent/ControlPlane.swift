@@ -22,12 +22,14 @@ struct ControlPlane: Sendable {
     func run() async throws {
         let client = client("kube-controller-manager")
         // One copy of each collection serves the scheduler and all controllers.
+        let logger = logger.component("controllers")
         let informers = InformerSet(client: client, logger: logger)
         let now: @Sendable () -> KubeTime = { .now() }
         let context = ControllerContext(client: client, informers: informers, logger: logger, now: now)
         let loops = makeControllers(context)
         let scheduler = Scheduler(
-            client: self.client("kube-scheduler"), informers: informers, logger: logger, now: now)
+            client: self.client("kube-scheduler"), informers: informers, logger: logger.component("scheduler"),
+            now: now)
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { try await informers.run() }
             group.addTask { try await scheduler.run() }

@@ -57,14 +57,16 @@ struct KubeletComposition: Sendable {
     ///   - client: the API with this node's identity.
     ///   - tls: of the kubelet's server.
     func make(client: any ResourceClient, tls: HTTPServerTLS) async throws -> Parts {
-        let images = try await ImageService(configuration: configuration.imageService, logger: logger)
+        let images = try await ImageService(
+            configuration: configuration.imageService, logger: logger.component("images"))
         let sandboxes = try makeNetwork()
         let runtime = try PodRuntime(
-            configuration: runtimeSettings, images: images, network: sandboxes, logger: logger)
+            configuration: runtimeSettings, images: images, network: sandboxes,
+            logger: logger.component("pod-runtime"))
         return Parts(
             kubelet: Kubelet(
                 configuration: try kubeletSettings(), client: client, runtime: runtime, images: images,
-                eventLoops: eventLoops, tls: tls, logger: logger),
+                eventLoops: eventLoops, tls: tls, logger: logger.component("kubelet")),
             network: PodNetwork(
                 nodeName: node.name, client: client, stateDirectory: "\(configuration.directories.state)/network",
                 logger: logger
@@ -78,7 +80,7 @@ struct KubeletComposition: Sendable {
                 clusterNetwork: configuration.range("network.clusterCIDR", configuration.network.clusterCIDR),
                 tableName: configuration.network.table, runDirectory: "\(configuration.directories.run)/network",
                 vxlanPort: UInt16(clamping: configuration.network.vxlanPort)),
-            logger: logger)
+            logger: logger.component("sandbox-network"))
         try network.prepareNode()
         return network
     }

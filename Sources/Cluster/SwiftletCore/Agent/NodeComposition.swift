@@ -18,7 +18,9 @@ struct NodeComposition: Sendable {
     func run() async throws {
         let membership = try Membership.load(stateDirectory: configuration.directories.state)
         let effective = membership.map { configuration.joined($0) } ?? configuration
-        let problems = try NodeChecks.requireFitHost(effective, logger)
+        var logger = logger
+        logger[metadataKey: "node"] = .string(try NodeIdentity.name(effective))
+        let problems = try NodeChecks.requireFitHost(effective, logger.component("checks"))
         try makeDirectories()
         let lock = try AgentLock(
             runDirectory: configuration.directories.run, role: membership == nil ? .server : .worker)

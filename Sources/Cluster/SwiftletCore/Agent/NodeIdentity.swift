@@ -15,18 +15,27 @@ struct NodeIdentity: Sendable, Hashable {
     ///
     /// - Throws: ``ConfigurationError`` when the host name cannot name a node, or the machine has no address.
     static func discover(_ configuration: Configuration) throws -> NodeIdentity {
-        let hostName = try Files.readText("/proc/sys/kernel/hostname").trimmed
+        let addresses =
+            configuration.nodeAddresses.isEmpty
+            ? try findAddresses(bridge: configuration.network.bridge) : configuration.nodeAddresses
+        return NodeIdentity(name: try name(configuration), hostName: try machineName(), addresses: addresses)
+    }
+
+    /// The configured name, or the machine's.
+    ///
+    /// - Throws: ``ConfigurationError`` when the host name cannot name a node.
+    static func name(_ configuration: Configuration) throws -> String {
+        let hostName = try machineName()
         let name = configuration.nodeName.isEmpty ? hostName.lowercased() : configuration.nodeName
         guard NodeName.isValid(name) else {
             throw ConfigurationError(
                 field: "nodeName",
                 reason: "the host name \"\(hostName)\" cannot name a node; set nodeName, or another host name")
         }
-        let addresses =
-            configuration.nodeAddresses.isEmpty
-            ? try findAddresses(bridge: configuration.network.bridge) : configuration.nodeAddresses
-        return NodeIdentity(name: name, hostName: hostName, addresses: addresses)
+        return name
     }
+
+    private static func machineName() throws -> String { try Files.readText("/proc/sys/kernel/hostname").trimmed }
 
     /// The address of the default route's link first; without a default route any address that is not our own bridge's;
     /// loopback at last, so that a board without network still is a node of its own.

@@ -54,7 +54,9 @@ struct ServerComposition: Sendable {
         try writeKubeconfig(identity)
         let kubeletTLS = try HTTPServerTLS(identity.kubeletTLS)
         let parts = try await makeNode(node, server, kubeletTLS, eventLoops)
-        let certificates = ServerCertificates(node: node, server: server, kubelet: kubeletTLS, logger: logger) {
+        let certificates = ServerCertificates(
+            node: node, server: server, kubelet: kubeletTLS, logger: logger.component("certificates")
+        ) {
             try loadIdentity(of: $0)
         }
         let controlPlane = ControlPlane(
@@ -80,7 +82,7 @@ struct ServerComposition: Sendable {
         let client = server.client(
             user: UserInfo(name: "system:node:\(node.name)", groups: ["system:nodes", "system:authenticated"]),
             manager: "watchdog")
-        return Watchdog(eventLoops: eventLoops, logger: logger) {
+        return Watchdog(eventLoops: eventLoops, logger: logger.component("watchdog")) {
             do {
                 return try await client.get(.leases, namespace: "kube-node-lease", name: node.name).resourceVersion
             } catch let error as StatusError where error.isNotFound {
@@ -91,9 +93,7 @@ struct ServerComposition: Sendable {
 
     private func announce(_ node: NodeIdentity) {
         ServiceNotifier.notify(.ready, .status("Serving the Kubernetes API on port \(configuration.api.port)"))
-        logger.notice(
-            "The agent is running",
-            metadata: ["node": "\(node.name)", "api-port": "\(configuration.api.port)"])
+        logger.notice("The agent is running", metadata: ["api-port": "\(configuration.api.port)"])
     }
 
     // MARK: Parts
@@ -103,7 +103,7 @@ struct ServerComposition: Sendable {
             location: .directory("\(configuration.directories.state)/store"),
             volatilePrefixes: StorageKeys.volatilePrefixes)
         settings.volatileCheckpointInterval = .seconds(configuration.storage.checkpointMinutes * 60)
-        return try SQLiteStorage(settings, logger: logger)
+        return try SQLiteStorage(settings, logger: logger.component("storage"))
     }
 
     private func loadIdentity(of node: NodeIdentity) throws -> ClusterIdentity {
@@ -113,7 +113,7 @@ struct ServerComposition: Sendable {
                 nodeName: node.name, hostName: node.hostName, addresses: node.addresses,
                 serviceAddress: try serviceAddress,
                 clusterDomain: configuration.network.clusterDomain, extraNames: configuration.api.certificateNames),
-            now: FileTime.now().seconds, logger: logger)
+            now: FileTime.now().seconds, logger: logger.component("certificates"))
     }
 
     private func makeNode(
@@ -147,7 +147,8 @@ struct ServerComposition: Sendable {
         let makeJoinService = try joinServiceMaker(node, identity)
         return try APIServer(
             configuration: settings, storage: storage, group: group,
-            extensions: { client in [makeJoinService(client(.loopback, "swiftlet"))] }, logger: logger)
+            extensions: { client in [makeJoinService(client(.loopback, "swiftlet"))] },
+            logger: logger.component("api-server"))
     }
 
     /// The address of the Service `kubernetes`: the first of its range.
@@ -171,7 +172,7 @@ struct ServerComposition: Sendable {
             JoinService(
                 client: client, identity: identity,
                 reserved: .init(names: Set(names.dnsNames), addresses: Set(names.ipAddresses)), facts: { facts },
-                now: { .now() }, logger: logger)
+                now: { .now() }, logger: logger.component("join"))
         }
     }
 

@@ -36,7 +36,7 @@ struct WorkerComposition: Sendable {
         let eventLoops = MultiThreadedEventLoopGroup.singleton
         // It is of the cluster that this node had of its own, whose API does not run any more.
         try Files.remove(configuration.kubeconfigPath)
-        let client = try membership.makeClient(group: eventLoops, logger: logger)
+        let client = try membership.makeClient(group: eventLoops, logger: logger.component("api-client"))
         let composition = KubeletComposition(
             configuration: configuration, node: node,
             subnet: try configuration.range("network.nodeCIDR", membership.nodeCIDR), isWorker: true,
@@ -46,7 +46,7 @@ struct WorkerComposition: Sendable {
         let parts = try await composition.make(client: client, tls: tls)
         let certificates = WorkerCertificates(
             membership, node: node, stateDirectory: configuration.directories.state, client: client, kubelet: tls,
-            logger: logger)
+            logger: logger.component("certificates"))
         try await withThrowingTaskGroup { group in
             group.addTask { try await client.run() }
             group.addTask { try await certificates.run() }
@@ -65,7 +65,7 @@ struct WorkerComposition: Sendable {
     private func watchdog(
         _ node: NodeIdentity, _ client: HTTPSClient, _ eventLoops: any EventLoopGroup
     ) -> Watchdog {
-        Watchdog(eventLoops: eventLoops, logger: logger) {
+        Watchdog(eventLoops: eventLoops, logger: logger.component("watchdog")) {
             do {
                 return try await client.get(.leases, namespace: "kube-node-lease", name: node.name).resourceVersion
             } catch is ClientError {
@@ -79,7 +79,7 @@ struct WorkerComposition: Sendable {
     private func announce(_ node: NodeIdentity) {
         let server = membership.cluster.servers.first ?? ""
         ServiceNotifier.notify(.ready, .status("A node of the cluster at \(server)"))
-        logger.notice("The agent is running", metadata: ["node": "\(node.name)", "server": "\(server)"])
+        logger.notice("The agent is running", metadata: ["server": "\(server)"])
     }
 }
 

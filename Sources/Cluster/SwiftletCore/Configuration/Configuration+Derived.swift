@@ -4,8 +4,6 @@ import ClusterFormation
 package import ContainerImages
 import KubeAPI
 import LinuxSystem
-package import Logging
-package import Systemd
 
 extension Configuration {
     /// Where the administrator's kubeconfig is written.
@@ -38,14 +36,6 @@ extension Configuration {
             result.registries.endpoints[host] = endpoints
         }
         return result
-    }
-}
-
-/// Where log entries go.
-package enum StandardLogging {
-    /// The journal under systemd, standard error elsewhere.
-    package static func handler(_ label: String) -> any LogHandler {
-        LogOutput.automatic.handler(label: label)
     }
 }
 

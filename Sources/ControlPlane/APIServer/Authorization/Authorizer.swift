@@ -83,7 +83,7 @@ final class Authorizer: Sendable {
             do {
                 state.policy.update(try StoredObjectDecoder.decode(value))
             } catch {
-                logger.error("Cannot decode a role", metadata: ["key": "\(value.key)", "error": "\(error)"])
+                logger.error("Cannot decode a role", metadata: ["object": "\(value.key)", "error": "\(error)"])
             }
             return true
         }

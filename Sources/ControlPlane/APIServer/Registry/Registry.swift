@@ -73,7 +73,7 @@ package final class Registry: Sendable {
         do {
             return try decoder.decodeShared(value)
         } catch {
-            logger.error("Cannot decode a stored object", metadata: ["key": "\(value.key)", "error": "\(error)"])
+            logger.error("Cannot decode a stored object", metadata: ["object": "\(value.key)", "error": "\(error)"])
             return nil
         }
     }
@@ -86,7 +86,8 @@ package final class Registry: Sendable {
             do {
                 objects.append(try StoredObjectDecoder.decode(value))
             } catch {
-                logger.error("Cannot decode a stored object", metadata: ["key": "\(value.key)", "error": "\(error)"])
+                logger.error(
+                    "Cannot decode a stored object", metadata: ["object": "\(value.key)", "error": "\(error)"])
             }
             return true
         }

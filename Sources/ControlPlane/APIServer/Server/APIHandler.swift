@@ -37,8 +37,12 @@ final class APIHandler: HTTPHandler {
     }
 
     func handle(_ request: HTTPRequest) async -> HTTPResponse {
+        await RequestID.$current.withValue(RequestID(request.headers)) { await answer(request) }
+    }
+
+    private func answer(_ request: HTTPRequest) async -> HTTPResponse {
         let call = APICall(request)
-        let response: HTTPResponse
+        var response: HTTPResponse
         do {
             if let served = extensions.serving(call.info.path) {
                 response = try await limits.admit(isMutating: true) {
@@ -51,11 +55,21 @@ final class APIHandler: HTTPHandler {
                 response = try await admitted(call, user)
             }
         } catch {
-            response = Responses.failure(
-                StatusTranslation.status(of: error), accept: request.headers.first(name: "Accept"))
+            let status = StatusTranslation.status(of: error)
+            response = Responses.failure(status, accept: request.headers.first(name: "Accept"))
+            if status.code >= 500 { note(error, status, call, &response) }
         }
         metrics.count(call.info, code: Int(response.status.code))
         return response
+    }
+
+    /// Says in the log that a request failed for no fault of its sender, and to the sender where to look.
+    private func note(_ error: any Error, _ status: StatusError, _ call: APICall, _ response: inout HTTPResponse) {
+        if let id = RequestID.current { response.headers.replaceOrAdd(name: RequestID.header, value: "\(id)") }
+        // The store tells of its own faults once; a request that took too long is its client's to judge.
+        logger.log(
+            level: status.code == 500 ? .error : .debug, "A request failed",
+            metadata: ["verb": "\(call.info.verb)", "path": "\(call.info.path)", "error": "\(error)"])
     }
 
     /// Works on a request whose sender may make it.

@@ -27,7 +27,7 @@ struct RoleAggregation: Sendable {
                 _ = try await client.update(Self.resource, object: updated)
             } catch let error as StatusError where error.isConflict || error.isNotFound {
                 // Whoever changed or deleted it has caused an event, which brings us back.
-                logger.debug("An aggregated role has changed", metadata: ["role": "\(role.name)"])
+                logger.debug("An aggregated role has changed", metadata: ["object": "\(role.name)"])
             }
         }
     }

@@ -77,7 +77,7 @@ package final class CertificateApprover: ControlLoop {
             }
             context.logger.debug(
                 "A serving certificate waits for approval",
-                metadata: ["controller": "\(name)", "user": "\(request.user.name)", "reason": "\(reason)"])
+                metadata: ["component": "\(name)", "user": "\(request.user.name)", "reason": "\(reason)"])
             return nil
         case .kubeletClient:
             let isSelf = request.user.name == request.request.subject.commonName

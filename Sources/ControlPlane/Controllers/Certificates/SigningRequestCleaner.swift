@@ -37,7 +37,7 @@ package final class SigningRequestCleaner: ControlLoop {
             } catch {
                 context.logger.debug(
                     "Cannot delete a signing request; it is tried again",
-                    metadata: ["controller": "\(name)", "request": "\(object.name)", "error": "\(error)"])
+                    metadata: ["component": "\(name)", "object": "\(object.name)", "error": "\(error)"])
             }
         }
     }

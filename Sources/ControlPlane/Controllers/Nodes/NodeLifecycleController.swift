@@ -37,7 +37,7 @@ package final class NodeLifecycleController: ControlLoop {
     }
 
     package func run() async throws {
-        let controller = Controller(name, workers: 1, queue: queue, logger: context.logger) { key in
+        let controller = Controller(name, workers: 1, queue: queue, subject: "node", logger: context.logger) { key in
             try await self.reconcile(key, at: .now)
         }
         try await withThrowingDiscardingTaskGroup { group in
@@ -75,7 +75,8 @@ package final class NodeLifecycleController: ControlLoop {
         guard let node = nodes.get(key), !node.isBeingDeleted else { return nil }
         let silence = heartbeats.silence(of: key.name, at: now)
         if silence >= Self.gracePeriod, let conditions = NodeTaints.silentConditions(of: node, now: context.now()) {
-            context.logger.warning("A node has fallen silent", metadata: ["node": "\(key.name)"])
+            context.logger.warning(
+                "A node has fallen silent", metadata: ["component": "\(name)", "node": "\(key.name)"])
             // The change comes back by the watch and then brings the taints.
             try await write(node, subresource: "status", ["status": ["conditions": .array(conditions)]])
             return Self.gracePeriod

@@ -38,10 +38,10 @@ package final class NodeRangeController: ControlLoop {
         guard let pool else {
             context.logger.error(
                 "Nodes get no part of the pod network: the range is not IPv4 with a prefix of 8 to 24 bits",
-                metadata: ["controller": "\(name)"])
+                metadata: ["component": "\(name)"])
             return
         }
-        let controller = Controller(name, workers: 1, queue: queue, logger: context.logger) { key in
+        let controller = Controller(name, workers: 1, queue: queue, subject: "node", logger: context.logger) { key in
             try await self.reconcile(key, pool)
         }
         await nodes.waitForSync()
@@ -53,7 +53,9 @@ package final class NodeRangeController: ControlLoop {
         guard written.areSeen(Self.everyNode, by: nodes) else { return .seconds(1) }
         let taken = Set(nodes.list().compactMap { $0.spec["podCIDR"]?.string } + configured.values)
         guard let range = configured[node.name] ?? pool.firstFree(taken) else {
-            context.logger.error("The pod network has no part left for a node", metadata: ["node": "\(node.name)"])
+            context.logger.error(
+                "The pod network has no part left for a node",
+                metadata: ["component": "\(name)", "node": "\(node.name)"])
             return .seconds(60)
         }
         let changed = try await context.client.patch(

@@ -35,7 +35,7 @@ package final class PodGarbageCollector: ControlLoop {
     }
 
     package func run() async throws {
-        let controller = Controller(name, workers: 1, queue: queue, logger: context.logger) { key in
+        let controller = Controller(name, workers: 1, queue: queue, subject: "pod", logger: context.logger) { key in
             try await self.reconcile(key, at: .now)
         }
         await nodes.waitForSync()
@@ -96,7 +96,10 @@ package final class PodGarbageCollector: ControlLoop {
 
     private func end(_ pod: KubeObject, _ message: String) async throws {
         context.logger.info(
-            "Deleting a pod that no node will end", metadata: ["pod": "\(pod.key)", "reason": "\(message)"])
+            "Deleting a pod that no node will end",
+            metadata: [
+                "component": "\(name)", "namespace": "\(pod.namespace)", "pod": "\(pod.name)", "reason": "\(message)",
+            ])
         try await PodTermination(client: context.client, now: context.now).end(
             pod, reason: "DeletionByPodGC", message: message, isForced: true)
     }

@@ -35,7 +35,7 @@ package final class TaintEvictionController: ControlLoop {
     }
 
     package func run() async throws {
-        let controller = Controller(name, workers: 2, queue: queue, logger: context.logger) { key in
+        let controller = Controller(name, workers: 2, queue: queue, subject: "pod", logger: context.logger) { key in
             try await self.reconcile(key, at: .now)
         }
         try await withThrowingDiscardingTaskGroup { group in

@@ -14,9 +14,16 @@ package final class VolumeController: ControlLoop {
     static let boundByController = "pv.kubernetes.io/bound-by-controller"
 
     /// One queue serves both kinds, with one worker: binding compares all volumes with all claims.
-    enum Item: Hashable, Sendable {
+    enum Item: Hashable, Sendable, CustomStringConvertible {
         case claim(ObjectKey)
         case volume(String)
+
+        var description: String {
+            switch self {
+            case .claim(let key): "persistentvolumeclaims/\(key)"
+            case .volume(let name): "persistentvolumes/\(name)"
+            }
+        }
     }
 
     private let context: ControllerContext

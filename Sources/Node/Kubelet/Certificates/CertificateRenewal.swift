@@ -140,7 +140,7 @@ package actor CertificateRenewal {
         logger.info(
             "Renewed a certificate",
             metadata: [
-                "signer": "\(kind.rawValue)", "validUntil": "\(WallClock.text(certificate.validity.notAfter))",
+                "signer": "\(kind.rawValue)", "valid-until": "\(WallClock.text(certificate.validity.notAfter))",
             ])
     }
 }

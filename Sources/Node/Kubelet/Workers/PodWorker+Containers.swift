@@ -106,14 +106,10 @@ extension PodWorker {
 
     /// Has the end of an instance told to the machine.
     func watch(_ container: PodContainer, _ instance: ContainerInstance) {
-        let pod = pod
         context.runtime.watchExit(instance.id) { [weak self] record in
             guard let self, let exit = record.exit else { return }
             self.cancelStart(container.name)
             self.mailbox.post(.exited(container.name, id: record.id, self.end(of: container, record, exit)))
-            if exit.isOutOfMemory {
-                self.context.logger.info("A container ran out of memory", metadata: ["pod": "\(pod.key)"])
-            }
         }
     }
 

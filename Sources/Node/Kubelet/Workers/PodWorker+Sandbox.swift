@@ -51,8 +51,7 @@ extension PodWorker {
         do {
             try await context.volumes(of: pod, podAddresses: []).tearDown()
         } catch {
-            context.logger.warning(
-                "A pod's volumes could not be taken down", metadata: ["pod": "\(pod.key)", "error": "\(error)"])
+            logger.warning("A pod's volumes could not be taken down", metadata: ["error": "\(error)"])
         }
         mailbox.post(.volumesRemoved)
     }
@@ -78,8 +77,7 @@ extension PodWorker {
                 try await context.runtime.removeSandbox(pod.identity)
                 break
             } catch {
-                context.logger.warning(
-                    "A sandbox could not be removed", metadata: ["pod": "\(pod.key)", "error": "\(error)"])
+                logger.warning("A sandbox could not be removed", metadata: ["error": "\(error)"])
                 // Cancellation is seen by the loop.
                 try? await Task.sleep(for: .seconds(1))
             }

@@ -38,6 +38,15 @@ final class PodWorker: Sendable {
         state = Mutex(State(machine: machine))
     }
 
+    /// A logger whose lines say which pod they are about.
+    var logger: Logger {
+        var logger = context.logger
+        let key = pod.key
+        logger[metadataKey: "namespace"] = .string(key.namespace)
+        logger[metadataKey: "pod"] = .string(key.name)
+        return logger
+    }
+
     /// The pod as the worker knows it.
     var pod: Pod { state.withLock { $0.machine.pod } }
     /// The status as it was last made, newer perhaps than the API's.
@@ -141,8 +150,7 @@ final class PodWorker: Sendable {
             } catch let error as StatusError where error.isNotFound || error.isConflict {
                 return
             } catch {
-                context.logger.warning(
-                    "A pod could not be deleted from the API", metadata: ["pod": "\(pod.key)", "error": "\(error)"])
+                logger.warning("A pod could not be deleted from the API", metadata: ["error": "\(error)"])
                 // Cancellation is seen by the loop.
                 try? await Task.sleep(for: wait)
                 wait = min(wait * 2, .seconds(10))
@@ -154,7 +162,7 @@ final class PodWorker: Sendable {
         await context.runtime.removePod(pod.identity)
         for path in [context.configuration.podDirectory(uid), context.configuration.volatilePodDirectory(uid)] {
             do { try Files.removeTree(path) } catch {
-                context.logger.warning(
+                logger.warning(
                     "A pod's directory could not be removed", metadata: ["path": "\(path)", "error": "\(error)"])
             }
         }

@@ -109,7 +109,8 @@ final class StatusPublisher: Sendable {
                 } catch {
                     if Task.isCancelled { return }
                     logger.warning(
-                        "A pod's status could not be written", metadata: ["pod": "\(key)", "error": "\(error)"])
+                        "A pod's status could not be written",
+                        metadata: ["namespace": "\(key.namespace)", "pod": "\(key.name)", "error": "\(error)"])
                     // Cancellation is seen at the next write.
                     try? await Task.sleep(for: retry)
                     retry = min(retry * 2, Self.longestRetry)

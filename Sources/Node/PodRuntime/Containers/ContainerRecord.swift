@@ -51,6 +51,13 @@ package struct ContainerExitStatus: Hashable, Sendable {
         self.isUnknown = isUnknown
         self.finishedAt = finishedAt
     }
+
+    /// Why it ended, as container statuses name it.
+    var reason: String {
+        if isUnknown { return "ContainerStatusUnknown" }
+        if isOutOfMemory { return "OOMKilled" }
+        return exitCode == 0 ? "Completed" : "Error"
+    }
 }
 
 extension ContainerRecord {

@@ -26,10 +26,9 @@ struct ServedAPI: Sendable {
 
     /// Serves while `body` runs.
     static func run(
-        configure: (inout APIServerConfiguration) -> Void = { _ in },
+        configure: (inout APIServerConfiguration) -> Void = { _ in }, logger: Logger = Logger(label: "test"),
         _ body: @Sendable @escaping (ServedAPI) async throws -> Void
     ) async throws {
-        let logger = Logger(label: "test")
         let now = SystemClock().now
         let authority = try CertificateAuthority.create(
             subject: .init(commonName: "test-ca"), validity: .backdated(now: now, lifetimeSeconds: 86400))
