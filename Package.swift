@@ -256,7 +256,7 @@ let package = Package(
                 "HostChecks",
                 logging, lifecycle, unixSignals, yams, "Netlink",
             ]),
-        tests("Cluster", "SwiftletCore", ["JSON", "LinuxSystem"]),
+        tests("Cluster", "SwiftletCore", ["HostChecks", "KubeAPI", "JSON", "LinuxSystem"]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [

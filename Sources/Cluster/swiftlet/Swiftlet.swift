@@ -19,7 +19,8 @@ struct Swiftlet: AsyncParsableCommand {
         subcommands: [
             RunCommand.self, StatusCommand.self, VersionCommand.self, ImagesCommand.self, KubectlCommand.self,
             ConfigCommand.self, CheckCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self,
-            LogsCommand.self, AddNodeCommand.self, JoinCommand.self, LeaveCommand.self, RemoveNodeCommand.self,
+            LogsCommand.self, InspectCommand.self, AddNodeCommand.self, JoinCommand.self, LeaveCommand.self,
+            RemoveNodeCommand.self,
             TokenCommand.self, BackupCommand.self, RestoreCommand.self, ResetCommand.self,
         ])
 }

@@ -37,6 +37,33 @@ package enum StoreSnapshot: Sendable {
         }
     }
 
+    /// Reads the values below a prefix of keys from a store that may be in use, the last ones on disk.
+    ///
+    /// - Throws: ``StorageOpenError`` when there is no store or it is damaged.
+    package static func read(
+        _ directory: String, prefix: String, _ body: ([UInt8]) -> Void
+    ) throws(StorageOpenError) {
+        let source = directory + "/" + StoreFile.fileName
+        do {
+            guard Files.exists(source) else { throw SystemError("open", source, errno: Errno.ENOENT) }
+            var configuration = GRDB.Configuration()
+            configuration.readonly = true
+            configuration.busyMode = .timeout(10)
+            let database = try DatabaseQueue(path: source, configuration: configuration)
+            try database.inDatabase { db in
+                let rows = try Row.fetchCursor(
+                    db, sql: "SELECT value FROM object WHERE substr(key, 1, ?) = ?",
+                    arguments: [prefix.unicodeScalars.count, prefix])
+                while let row = try rows.next() {
+                    body(try row.withUnsafeData(atIndex: 0) { [UInt8]($0 ?? Data()) })
+                }
+            }
+            try database.close()
+        } catch {
+            throw StoreFault(error, path: source).openError
+        }
+    }
+
     /// Checks a copy completely: its pages, its schema and whose it is.
     ///
     /// - Returns: how many values it has.

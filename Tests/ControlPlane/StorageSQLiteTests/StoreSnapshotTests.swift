@@ -27,6 +27,25 @@ import Testing
         }
     }
 
+    @Test func readsBelowAPrefixOfAStoreInUseOrNot() async throws {
+        try await withTemporaryDirectory { directory in
+            func values(_ prefix: String) throws -> Set<String> {
+                var found: Set<String> = []
+                try StoreSnapshot.read(directory + "/live", prefix: prefix) {
+                    found.insert(String(decoding: $0, as: UTF8.self))
+                }
+                return found
+            }
+            try await withStore(directory + "/live") { store in
+                for key in ["/a/1", "/a/2", "/ab/3", "/A/4", "/_/5"] { try await store.put(key, "value of \(key)") }
+                #expect(try values("/a/") == ["value of /a/1", "value of /a/2"])
+            }
+            #expect(try values("/a/") == ["value of /a/1", "value of /a/2"])
+            #expect(try values("/_/") == ["value of /_/5"])
+            #expect(try values("/c/").isEmpty)
+        }
+    }
+
     @Test func refusesWhatIsNoStore() async throws {
         try await withTemporaryDirectory { directory in
             let file = directory + "/text"

@@ -40,7 +40,7 @@ package struct Backup: Sendable {
         try Files.replace(
             "\(tree)/\(BackupManifest.fileName)", with: Array(manifest.json.text(indented: true).utf8),
             permissions: 0o600)
-        try pack(tree, as: "\(work)/archive")
+        try Tarball.pack(["."], of: tree, as: "\(work)/archive")
         try Files.rename("\(work)/archive", to: target)
         try FileDescriptor.open(Files.directory(of: target), [.read, .directory]).synchronize(target)
         return manifest
@@ -70,15 +70,5 @@ package struct Backup: Sendable {
         return BackupManifest(
             created: FileTime.now().rfc3339, nodeName: try NodeIdentity.discover(configuration).name,
             version: ProductVersion.swiftlet, files: files)
-    }
-
-    private func pack(_ tree: String, as archive: String) throws {
-        let tar = try Program.require("tar", package: "tar")
-        let result = try Program.run(
-            tar, ["--create", "--gzip", "--owner=0", "--group=0", "--file", archive, "--directory", tree, "."])
-        guard result.status == 0 else { throw BackupError("tar failed: \(result.output.trimmed)") }
-        let file = try FileDescriptor.open(archive, .read)
-        try file.setPermissions(0o600, archive)
-        try file.synchronize(archive)
     }
 }
