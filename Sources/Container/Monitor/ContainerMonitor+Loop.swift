@@ -28,8 +28,10 @@ extension ContainerMonitor {
             controls.removeAll { !$0.isOpen }
             removeClients()
             let isQuiet = !entries.contains { !$0.result.isEmpty }
+            if isQuiet, journal?.hasNews == true { journal?.tell(now: FileTime.now().seconds) }
             isDrained = status != nil && launcher == nil && log.pending.isEmpty && (hasEndedStreams || isQuiet)
         }
+        journal?.tell(now: FileTime.now().seconds, isLast: true)
         try recordEnd()
     }
 
@@ -66,10 +68,15 @@ extension ContainerMonitor {
             sources.append(.client(client))
             entries.append(.init(client.descriptor, events))
         }
-        let timeout: Int32? =
-            !log.pending.isEmpty ? Self.logRetryTime : status != nil ? Self.drainTime : nil
         try Polling.wait(&entries, timeout: timeout)
         return (sources, entries)
+    }
+
+    /// Milliseconds until something is to be done although nothing happens.
+    private var timeout: Int32? {
+        if !log.pending.isEmpty { return Self.logRetryTime }
+        if status != nil { return Self.drainTime }
+        return journal?.hasNews == true ? Int32(JournalOutput.interval) * 1000 : nil
     }
 
     private func handle(_ source: Source, _ events: PollEvents) throws {
@@ -108,6 +115,7 @@ extension ContainerMonitor {
             end(stream)
         }
         log.append(lines)
+        journal?.append(lines, isError: kind == .error, now: time.seconds)
     }
 
     private func end(_ stream: WritableKeyPath<ContainerStreams, CInt>) {

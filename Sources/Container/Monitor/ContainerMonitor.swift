@@ -13,6 +13,7 @@ package final class ContainerMonitor {
     let paths: MonitorPaths
     let signals: FileDescriptor
     let log: LogFile
+    var journal: JournalOutput?
     let control: FileDescriptor
     let attach: FileDescriptor
     var streams = ContainerStreams()
@@ -79,6 +80,9 @@ package final class ContainerMonitor {
         try Processes.becomeSubreaper()
         Processes.setName("swiftlet-monitor")
         log = try LogFile(path: options.log)
+        journal = options.journal.map {
+            JournalOutput(path: $0, fields: options.journalFields, limit: options.journalLimit)
+        }
         control = try Sockets.listen(at: paths.control, kind: .packets)
         attach = try Sockets.listen(at: paths.attach)
         try control.setNonBlocking(true)

@@ -25,6 +25,12 @@ struct MonitorOptions {
     var syncDescriptor: CInt?
     /// Whether the container starts at once, without a request.
     var startsItself = false
+    /// journald's socket; nil where output goes to the log file only.
+    var journal: String?
+    /// What each message in the journal has, `NAME=value`.
+    var journalFields: [String] = []
+    /// Messages in each interval of ``JournalOutput``.
+    var journalLimit = 1000
 
     init(_ arguments: [String]) throws(MonitorError) {
         var index = 1
@@ -64,6 +70,17 @@ struct MonitorOptions {
         case "--launcher": launcher = value
         case "--launcher-option": launcherOptions.append(value)
         case "--cgroup": cgroup = value
+        case "--journal": journal = value
+        case "--journal-field":
+            guard value.contains("="), !value.utf8.contains(UInt8(ascii: "\n")) else {
+                throw MonitorError("--journal-field: \"\(value)\" is not NAME=value on one line")
+            }
+            journalFields.append(value)
+        case "--journal-limit":
+            guard let number = Int(value), number > 0 else {
+                throw MonitorError("--journal-limit: \"\(value)\" is no number above 0")
+            }
+            journalLimit = number
         case "--sync-fd":
             guard let number = CInt(value), number > 2 else {
                 throw MonitorError("--sync-fd: \"\(value)\" is no descriptor")

@@ -45,7 +45,10 @@ package struct KubeletConfiguration: Sendable {
     /// reboot while the API is away: for nodes whose API server is another machine.
     package var keepsObjects = false
 
-    /// What is wrong with the machine: told as warnings among the node's events and as its condition `HostProblem`.
+    /// Whether containers' output goes to journald too where the pod does not say.
+    package var logsToJournal = false
+
+    /// What is wrong with the machine at the start: told as warnings among the node's events and as its condition `HostProblem`.
     package var hostProblems: [HostProblem] = []
 
     /// Something that is wrong with the machine, the worst first.

@@ -60,7 +60,7 @@ extension PodRuntime {
         try Files.replace("\(directory)/config.json", with: runtimeSpec.serialized(), durable: false)
         let record = try makeRecord(id, spec, image, config, sandbox, user)
         try write(record)
-        try launch(record, terminal: spec.tty, stdin: spec.stdin, stdinOnce: spec.stdinOnce)
+        try launch(record, spec)
         state.withLock { $0.records[id] = record }
         mounts.close()
         try subscribe(record)

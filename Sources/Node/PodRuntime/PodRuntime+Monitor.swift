@@ -15,16 +15,17 @@ extension PodRuntime {
     func monitorPaths(_ id: String) -> MonitorPaths { MonitorPaths(directory: configuration.containerDirectory(id)) }
 
     /// Starts a container's monitor, which creates the container, and waits until it has.
-    func launch(_ record: ContainerRecord, terminal: Bool, stdin: Bool, stdinOnce: Bool) throws {
+    func launch(_ record: ContainerRecord, _ spec: ContainerSpec) throws {
         let directory = configuration.containerDirectory(record.id)
         var arguments = [
             "swiftlet-monitor", "--id", record.id, "--bundle", directory, "--directory", directory, "--log",
             record.logPath, "--launcher", configuration.launcher, "--launcher-option",
             "--root=\(configuration.launcherRoot)", "--cgroup", record.cgroupPath, "--sync-fd", "3",
         ]
-        if terminal { arguments.append("--terminal") }
-        if stdin { arguments.append("--stdin") }
-        if stdinOnce { arguments.append("--stdin-once") }
+        if spec.tty { arguments.append("--terminal") }
+        if spec.stdin { arguments.append("--stdin") }
+        if spec.stdinOnce { arguments.append("--stdin-once") }
+        if spec.logsToJournal { arguments += journalOptions(record) }
         var theirs = OpenDescriptors()
         defer { theirs.closeAll() }
         let null = theirs.add(try FileDescriptor.open("/dev/null", .readWrite).release())
@@ -43,6 +44,19 @@ extension PodRuntime {
         }
         let process = try child.process.duplicated().release()
         state.withLock { $0.monitors[record.id] = process }
+    }
+
+    /// What the monitor puts into each message: the fields of the agent's own entries, and a name that `journalctl -t` selects.
+    private func journalOptions(_ record: ContainerRecord) -> [String] {
+        let journal = configuration.journal
+        let fields = [
+            "SYSLOG_IDENTIFIER=\(record.pod.name)/\(record.name)", "SWIFTLET_COMPONENT=container",
+            "SWIFTLET_NODE=\(journal.node)", "SWIFTLET_NAMESPACE=\(record.pod.namespace)",
+            "SWIFTLET_POD=\(record.pod.name)", "SWIFTLET_POD_UID=\(record.pod.uid)",
+            "SWIFTLET_CONTAINER=\(record.name)", "SWIFTLET_CONTAINER_ID=\(record.id)",
+        ]
+        return ["--journal", journal.socket, "--journal-limit", "\(journal.limit)"]
+            + fields.flatMap { ["--journal-field", $0] }
     }
 
     /// Has the monitor start the container's program; throws what the launcher says when it cannot.

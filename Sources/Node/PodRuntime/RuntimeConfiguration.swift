@@ -22,6 +22,19 @@ package struct RuntimeConfiguration: Sendable {
     package var logFileLimit = 5
     /// Processes that a pod may have; nil for no limit.
     package var podProcessLimit: Int64?
+    package var journal = Journal()
+
+    /// How containers' output goes to journald, for those whose spec says that it does.
+    package struct Journal: Sendable, Hashable {
+        /// Where journald listens.
+        package var socket = "/run/systemd/journal/socket"
+        /// Lines of one container that are taken in ten seconds.
+        package var limit = 1000
+        /// What `SWIFTLET_NODE` says.
+        package var node = ""
+
+        package init() {}
+    }
 
     package init(
         launcher: String, monitor: String, runDirectory: String, stateDirectory: String,

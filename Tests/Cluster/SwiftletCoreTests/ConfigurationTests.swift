@@ -21,7 +21,7 @@ import Testing
             "nodeName", "nodeAddresses", "state", "run", "logs", "configuration", "executables", "bindAddress",
             "certificateNames", "maxPods", "cgroupRoot", "reservedMemory", "reservedCPU", "staticPodDirectory",
             "clusterCIDR", "nodeCIDR", "serviceCIDR", "serviceNodePortRange", "clusterDomain", "bridge", "table",
-            "checkpointMinutes", "registries", "level",
+            "checkpointMinutes", "registries", "level", "containersToJournal", "journalLinesPerSecond",
         ]
         for field in fields {
             #expect(

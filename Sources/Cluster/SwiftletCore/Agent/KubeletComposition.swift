@@ -87,11 +87,14 @@ struct KubeletComposition: Sendable {
 
     private var runtimeSettings: RuntimeConfiguration {
         let directories = configuration.directories
-        return RuntimeConfiguration(
+        var settings = RuntimeConfiguration(
             launcher: "\(directories.executables)/swiftlet-launcher",
             monitor: "\(directories.executables)/swiftlet-monitor", runDirectory: directories.run,
             stateDirectory: directories.state, podLogDirectory: "\(directories.logs)/pods",
             containerLogDirectory: "\(directories.logs)/containers", cgroupRoot: configuration.kubelet.cgroupRoot)
+        settings.journal.limit = 10 * configuration.log.journalLinesPerSecond
+        settings.journal.node = node.name
+        return settings
     }
 
     private func kubeletSettings() throws -> KubeletConfiguration {
@@ -104,6 +107,7 @@ struct KubeletComposition: Sendable {
         settings.maxPods = configuration.kubelet.maxPods
         settings.clusterDomain = configuration.network.clusterDomain
         settings.labels = labels
+        settings.logsToJournal = configuration.log.containersToJournal
         settings.keepsObjects = isWorker
         settings.reservedMemory = Int64(
             try configuration.quantity("kubelet.reservedMemory", configuration.kubelet.reservedMemory).value)

@@ -70,6 +70,11 @@ extension Configuration {
         log:
           # trace, debug, info, notice, warning, error or critical.
           level: info
+          # Whether containers' output goes to the journal too; a pod's annotation swiftlet.io/log-to-journal, "true" or
+          # "false", wins. kubectl logs reads the log files, as ever.
+          containersToJournal: false
+          # Lines of one container per second that the journal takes on average; the rest is counted and told.
+          journalLinesPerSecond: 100
 
         """
 }

@@ -92,6 +92,10 @@ package struct Configuration: Sendable, Hashable {
     package struct Log: Sendable, Hashable {
         /// `trace`, `debug`, `info`, `notice`, `warning`, `error` or `critical`.
         package var level = "info"
+        /// Whether containers' output goes to journald too, unless a pod's annotation says otherwise.
+        package var containersToJournal = false
+        /// Lines of one container per second, on average, that the journal takes.
+        package var journalLinesPerSecond = 100
     }
 
     package init() {}

@@ -91,7 +91,11 @@ extension Configuration {
             try reader.integer("checkpointMinutes", &storage.checkpointMinutes, in: 1...1440)
         }
         try readImages(&reader)
-        try reader.section("log") { reader in try reader.string("level", &log.level) }
+        try reader.section("log") { reader in
+            try reader.string("level", &log.level)
+            try reader.flag("containersToJournal", &log.containersToJournal)
+            try reader.integer("journalLinesPerSecond", &log.journalLinesPerSecond, in: 1...100_000)
+        }
     }
 
     private mutating func readNetwork(_ reader: inout FieldReader) throws {

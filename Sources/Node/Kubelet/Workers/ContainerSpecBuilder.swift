@@ -17,6 +17,11 @@ struct ContainerSpecBuilder {
     let seccompDirectory: String
     let nodeMemory: Int64
     let processLimit: Int64?
+    /// Whether the output goes to the journal where the pod does not say.
+    let logsToJournal: Bool
+
+    /// The pod's own word on whether its output goes to the journal.
+    private static let journalAnnotation = "swiftlet.io/log-to-journal"
 
     func build() async throws -> ContainerSpec {
         var spec = ContainerSpec(
@@ -33,10 +38,22 @@ struct ContainerSpecBuilder {
         spec.stdin = container.stdin
         spec.stdinOnce = container.stdinOnce
         spec.tty = container.tty
+        spec.logsToJournal = try wantsJournal()
         spec.stopSignal = container.stopSignal
         spec.mounts = try await mounts(values)
         try addTerminationMessage(to: &spec)
         return spec
+    }
+
+    private func wantsJournal() throws -> Bool {
+        guard let text = pod.object.annotations[Self.journalAnnotation] else { return logsToJournal }
+        switch text {
+        case "true": return true
+        case "false": return false
+        default:
+            throw ConfigurationError(
+                "the annotation \(Self.journalAnnotation) is \"\(text)\" and must be \"true\" or \"false\"")
+        }
     }
 
     private func mounts(_ values: [String: String]) async throws -> [ContainerMount] {

@@ -53,7 +53,8 @@ extension PodWorker {
             volumes: context.volumes(of: pod, podAddresses: sandbox.addresses),
             podDirectory: context.configuration.podDirectory(uid), environment: try environment.variables(),
             seccompDirectory: context.configuration.seccompDirectory, nodeMemory: context.machine.memory,
-            processLimit: context.configuration.podProcessLimit)
+            processLimit: context.configuration.podProcessLimit,
+            logsToJournal: context.configuration.logsToJournal)
         return try await builder.build()
     }
 

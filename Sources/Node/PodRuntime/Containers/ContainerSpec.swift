@@ -22,6 +22,8 @@ package struct ContainerSpec: Sendable {
     package var stdin = false
     package var stdinOnce = false
     package var tty = false
+    /// Whether the output goes to journald as well as to the log file.
+    package var logsToJournal = false
     /// A signal's name or number that overrides the image's; nil for the image's or SIGTERM.
     package var stopSignal: String?
     /// The host's file with the message of a container that ends, and where the container sees it.
