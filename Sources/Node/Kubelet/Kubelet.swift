@@ -31,6 +31,7 @@ package final class Kubelet: Sendable {
     private let reporter: NodeReporter
     private let context: KubeletContext
     private let tls: HTTPServerTLS?
+    private let hostProblems: HostProblems
 
     /// - Parameter tls: The server's identity and the authority of its clients; nil for no server.
     package init(
@@ -39,6 +40,7 @@ package final class Kubelet: Sendable {
     ) {
         self.tls = tls
         self.configuration = configuration
+        hostProblems = HostProblems(configuration.hostProblems)
         self.client = client
         self.images = images
         self.runtime = runtime
@@ -62,7 +64,7 @@ package final class Kubelet: Sendable {
             machine: machine, nursery: nursery, eventLoops: eventLoops, clock: clock, logger: logger)
         store = DesiredPods(directory: "\(configuration.stateDirectory)/pods", logger: logger)
         director = PodDirector(context: context, store: store)
-        reporter = Self.makeReporter(configuration, client, images, machine, clock, logger)
+        reporter = Self.makeReporter(configuration, client, images, machine, hostProblems, clock, logger)
         changes.setHandler { [director] in director.refreshVolumes(of: $0) }
         pods.addHandler { [director] event in
             switch event {
@@ -74,7 +76,7 @@ package final class Kubelet: Sendable {
 
     private static func makeReporter(
         _ configuration: KubeletConfiguration, _ client: any ResourceClient, _ images: ImageService,
-        _ machine: MachineFacts, _ clock: Clock, _ logger: Logger
+        _ machine: MachineFacts, _ problems: HostProblems, _ clock: Clock, _ logger: Logger
     ) -> NodeReporter {
         // Without the directory the node still registers, with no room for pods' files.
         let space = try? FileDescriptor.open(configuration.stateDirectory, [.read, .directory]).space()
@@ -86,16 +88,18 @@ package final class Kubelet: Sendable {
         writer.reservedMemory = configuration.reservedMemory
         writer.reservedMilliCPU = configuration.reservedMilliCPU
         let final = writer
-        var fixed = NodeStatusWriter.Health()
-        fixed.hostProblems = configuration.hostProblems
-        let health = fixed
         return NodeReporter(
             client: client,
             writer: {
                 var writer = final
                 writer.addresses = configuration.addresses
                 return writer
-            }, health: { health },
+            },
+            health: {
+                var health = NodeStatusWriter.Health()
+                health.hostProblems = problems.current
+                return health
+            },
             images: { await Self.imageList(images) }, taints: configuration.taints,
             extraLabels: configuration.labels, clock: clock, logger: logger)
     }
@@ -111,7 +115,25 @@ package final class Kubelet: Sendable {
     /// Reports other addresses of this machine from now on, at once if the API answers.
     package func addressesChanged(to addresses: [String]) async {
         guard configuration.nodeAddresses.replace(with: addresses) else { return }
-        logger.notice("The node's addresses have changed", metadata: ["addresses": "\(addresses)"])
+        logger.notice(
+            "The node's addresses have changed", metadata: ["addresses": "\(addresses.joined(separator: " "))"])
+        await reporter.refresh()
+    }
+
+    /// Tells other problems of the machine from now on: by the condition at once if the API answers, and by an event for each
+    /// that has come or gone.
+    package func hostProblemsChanged(to problems: [KubeletConfiguration.HostProblem]) async {
+        let old = hostProblems.replace(with: problems)
+        if let node = reporter.node {
+            let (before, after) = (Set(old.map(\.reason)), Set(problems.map(\.reason)))
+            for problem in problems where !before.contains(problem.reason) {
+                recorder.record(node, .warning, reason: problem.reason, message: problem.message)
+            }
+            for problem in old where !after.contains(problem.reason) {
+                recorder.record(
+                    node, .normal, reason: "HostProblemGone", message: "\(problem.reason) is no longer so.")
+            }
+        }
         await reporter.refresh()
     }
 
@@ -139,7 +161,7 @@ package final class Kubelet: Sendable {
         try await reporter.register()
         let node = reporter.node ?? KubeObject(.init("", "v1", "Node"), name: configuration.nodeName)
         recorder.record(node, .normal, reason: "Starting", message: "Starting kubelet.")
-        for problem in configuration.hostProblems {
+        for problem in hostProblems.current {
             recorder.record(node, .warning, reason: problem.reason, message: problem.message)
         }
         try await withThrowingDiscardingTaskGroup { group in

@@ -6,10 +6,11 @@ extension Board {
     /// The machine that this process runs on.
     ///
     /// - Parameters:
+    ///   - root: put before the paths of files; empty for the machine itself.
     ///   - addresses: addresses of links that are up, without loopback.
     ///   - dropsForwarded: whether a packet filter drops what is forwarded; nil if nobody looked.
     package static func machine(
-        needs: Needs, addresses: [IPAddress], hasDefaultRoute: Bool, dropsForwarded: Bool? = nil
+        root: String = "", needs: Needs, addresses: [IPAddress], hasDefaultRoute: Bool, dropsForwarded: Bool? = nil
     ) -> Board {
         var probes = Probes(
             now: FileTime.now().seconds, isClockSynchronised: SystemFacts.isClockSynchronised,
@@ -19,7 +20,7 @@ extension Board {
         // A directory that cannot be looked at is told of by whoever needs it.
         probes.space = try? FileDescriptor.open(directory, [.read, .directory]).space(directory)
         probes.fileSystemType = try? Mounting.fileSystemType(of: directory)
-        return Board(probes: probes, needs: needs)
+        return Board(root: root, probes: probes, needs: needs)
     }
 
     /// The directory itself, or the first one above it that exists.

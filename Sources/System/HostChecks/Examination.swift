@@ -3,10 +3,16 @@
 extension Board {
     /// Everything that can be said about the machine, the worst of each topic first. Takes milliseconds and changes nothing.
     package func examine() -> [Finding] {
-        let all =
+        sorted(
             cgroupFindings() + kernelFeatureFindings() + memoryFindings() + storageFindings() + networkFindings()
-            + clockFindings() + powerFindings() + systemFindings()
-        return Finding.Topic.allCases.flatMap { topic in
+                + clockFindings() + powerFindings() + systemFindings())
+    }
+
+    /// What ``examine()`` says about power and temperature: a few reads.
+    package func examinePower() -> [Finding] { sorted(powerFindings()) }
+
+    private func sorted(_ all: [Finding]) -> [Finding] {
+        Finding.Topic.allCases.flatMap { topic in
             Finding.Severity.allCases.reversed().flatMap { severity in
                 all.filter { $0.topic == topic && $0.severity == severity }
             }

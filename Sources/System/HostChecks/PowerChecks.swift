@@ -19,6 +19,12 @@ extension Board {
         return [Finding("PowerGood", .power, .ok, "Power supply and temperature are good")]
     }
 
+    /// Whether the machine tells about its power supply.
+    package var tellsPower: Bool {
+        throttledBits != nil
+            || names("/sys/class/hwmon").contains { text("/sys/class/hwmon/\($0)/name") == "rpi_volt" }
+    }
+
     private var throttledBits: Int? {
         let path = "/sys/devices/platform/soc/soc:firmware/get_throttled"
         return text(path).flatMap { value in

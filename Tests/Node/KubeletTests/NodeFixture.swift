@@ -79,6 +79,13 @@ struct NodeFixture: Sendable {
 
     /// Runs a kubelet while `body` runs.
     func withKubelet(_ runtime: PodRuntime, _ body: @Sendable @escaping () async throws -> Void) async throws {
+        try await withKubelet(runtime) { _ in try await body() }
+    }
+
+    /// Runs a kubelet while `body` works with it.
+    func withKubelet(
+        _ runtime: PodRuntime, _ body: @Sendable @escaping (Kubelet) async throws -> Void
+    ) async throws {
         let configuration = KubeletConfiguration(
             nodeName: "n1", hostname: "n1", addresses: ["192.0.2.1"], stateDirectory: directory,
             runDirectory: "\(directory)/run", version: "v1.36.0", runtimeVersion: "0.1.0")
@@ -89,7 +96,7 @@ struct NodeFixture: Sendable {
             group.addTask {
                 do { try await kubelet.run() } catch is CancellationError {}
             }
-            group.addTask { try await body() }
+            group.addTask { try await body(kubelet) }
             // The body ends first, or a failure of the kubelet does.
             try await group.next()
             group.cancelAll()

@@ -12,6 +12,37 @@ import Testing
 
 @Suite("A node with real containers", .serialized, .enabled(if: NodeFixture.isPossible))
 struct NodeTests {
+    @Test("problems of the machine come and go in condition and events")
+    func hostProblems() async throws {
+        let node = try await NodeFixture("problems", subnet: 3)
+        let runtime = try node.makeRuntime()
+        @Sendable func condition(_ object: KubeObject?) -> (status: String?, reason: String?) {
+            let all = object?.status["conditions"]?.elements ?? []
+            let found = all.first { $0["type"]?.string == "HostProblem" }
+            return (found?["status"]?.string, found?["reason"]?.string)
+        }
+        try await node.withKubelet(runtime) { (kubelet: Kubelet) in
+            let key = ObjectKey(name: "n1")
+            _ = try await node.cluster.wait(.nodes, key) { condition($0).status == "False" }
+            await kubelet.hostProblemsChanged(to: [.init(reason: "UnderVoltage", message: "Too low")])
+            // Told at once, and not with the next status.
+            let low = try await node.cluster.get(.nodes, namespace: nil, name: "n1")
+            #expect(condition(low) == ("True", "UnderVoltage"))
+            await kubelet.hostProblemsChanged(to: [])
+            let good = try await node.cluster.get(.nodes, namespace: nil, name: "n1")
+            #expect(condition(good).status == "False")
+            func messages() -> Set<String> {
+                node.cluster.state.withLock { state in
+                    Set(state.objects.values.filter { $0.kind == "Event" }.compactMap { $0.json["message"]?.string })
+                }
+            }
+            while !messages().isSuperset(of: ["Too low", "UnderVoltage is no longer so."]) {
+                try await Task.sleep(for: .milliseconds(2))
+            }
+        }
+        try await node.tearDown(runtime)
+    }
+
     @Test("a pod runs, is probed, writes its log, and goes")
     func life() async throws {
         let node = try await NodeFixture("life", subnet: 1)

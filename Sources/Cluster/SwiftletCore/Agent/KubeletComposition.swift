@@ -2,6 +2,7 @@
 
 import ContainerImages
 import HTTPTransport
+import HostChecks
 import KubeAPI
 import KubeClient
 import Kubelet
@@ -22,8 +23,8 @@ struct KubeletComposition: Sendable {
     var labels: [String: String] = [:]
     /// Whether the API server is another machine.
     var isWorker = false
-    /// What is wrong with the machine.
-    let problems: [KubeletConfiguration.HostProblem]
+    /// What the examination of the machine found.
+    let findings: [Finding]
     let eventLoops: any EventLoopGroup
     let logger: Logger
 
@@ -31,6 +32,8 @@ struct KubeletComposition: Sendable {
     struct Parts: Sendable {
         let kubelet: Kubelet
         let network: PodNetwork
+        /// What the examination of the machine at the start found.
+        let findings: [Finding]
 
         /// Runs until it is cancelled, or one of them fails.
         ///
@@ -45,7 +48,11 @@ struct KubeletComposition: Sendable {
                 await kubelet.addressesChanged(to: node.addresses.map(\.description))
                 network.addressesChanged()
             }
+            let hostWatch = HostWatch(
+                configuration: configuration, findings: findings, logger: logger.component("checks")
+            ) { await kubelet.hostProblemsChanged(to: $0) }
             try await withThrowingDiscardingTaskGroup { group in
+                group.addTask { try await hostWatch.run() }
                 group.addTask { try await network.run() }
                 group.addTask { try await watch.run() }
                 group.addTask { try await kubelet.run() }
@@ -69,8 +76,8 @@ struct KubeletComposition: Sendable {
                 eventLoops: eventLoops, tls: tls, logger: logger.component("kubelet")),
             network: PodNetwork(
                 nodeName: node.name, client: client, stateDirectory: "\(configuration.directories.state)/network",
-                logger: logger
-            ) { try sandboxes.setPeers($0) })
+                logger: logger.component("pod-network")
+            ) { try sandboxes.setPeers($0) }, findings: findings)
     }
 
     private func makeNetwork() throws -> SandboxNetwork {
@@ -103,7 +110,7 @@ struct KubeletComposition: Sendable {
             stateDirectory: configuration.directories.state, runDirectory: configuration.directories.run,
             version: ProductVersion.git, runtimeVersion: ProductVersion.swiftlet)
         settings.port = configuration.kubelet.port
-        settings.hostProblems = problems
+        settings.hostProblems = NodeChecks.hostProblems(HostWatchMachine.problems(findings))
         settings.maxPods = configuration.kubelet.maxPods
         settings.clusterDomain = configuration.network.clusterDomain
         settings.labels = labels

@@ -20,14 +20,14 @@ struct NodeComposition: Sendable {
         let effective = membership.map { configuration.joined($0) } ?? configuration
         var logger = logger
         logger[metadataKey: "node"] = .string(try NodeIdentity.name(effective))
-        let problems = try NodeChecks.requireFitHost(effective, logger.component("checks"))
+        let findings = try NodeChecks.requireFitHost(effective, logger.component("checks"))
         try makeDirectories()
         let lock = try AgentLock(
             runDirectory: configuration.directories.run, role: membership == nil ? .server : .worker)
         if let membership {
-            try await WorkerComposition(effective, membership, problems, logger).run()
+            try await WorkerComposition(effective, membership, findings, logger).run()
         } else {
-            try await ServerComposition(effective, problems, logger).run()
+            try await ServerComposition(effective, findings, logger).run()
         }
         lock.release()
     }

@@ -3,6 +3,7 @@
 import APIServer
 import ClusterFormation
 import HTTPTransport
+import HostChecks
 import KubeAPI
 import KubeClient
 import Kubelet
@@ -17,13 +18,13 @@ import Systemd
 /// Builds the parts of a node that is also the control plane, and runs them.
 struct ServerComposition: Sendable {
     let configuration: Configuration
-    /// What is wrong with the machine.
-    let problems: [KubeletConfiguration.HostProblem]
+    /// What the examination of the machine found.
+    let findings: [Finding]
     let logger: Logger
 
-    init(_ configuration: Configuration, _ problems: [KubeletConfiguration.HostProblem], _ logger: Logger) {
+    init(_ configuration: Configuration, _ findings: [Finding], _ logger: Logger) {
         self.configuration = configuration
-        self.problems = problems
+        self.findings = findings
         self.logger = logger
     }
 
@@ -122,7 +123,7 @@ struct ServerComposition: Sendable {
         let composition = KubeletComposition(
             configuration: configuration, node: node,
             subnet: try configuration.range("network.nodeCIDR", configuration.network.nodeCIDR),
-            labels: ["node-role.kubernetes.io/control-plane": ""], problems: problems, eventLoops: eventLoops,
+            labels: ["node-role.kubernetes.io/control-plane": ""], findings: findings, eventLoops: eventLoops,
             logger: logger)
         let client = server.client(
             user: UserInfo(name: "system:node:\(node.name)", groups: ["system:nodes", "system:authenticated"]),

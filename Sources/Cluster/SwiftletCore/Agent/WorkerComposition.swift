@@ -2,6 +2,7 @@
 
 import ClusterFormation
 import HTTPTransport
+import HostChecks
 import KubeAPI
 import KubeClient
 import Kubelet
@@ -17,17 +18,17 @@ import Systemd
 struct WorkerComposition: Sendable {
     let configuration: Configuration
     let membership: Membership
-    /// What is wrong with the machine.
-    let problems: [KubeletConfiguration.HostProblem]
+    /// What the examination of the machine found.
+    let findings: [Finding]
     let logger: Logger
 
     init(
-        _ configuration: Configuration, _ membership: Membership, _ problems: [KubeletConfiguration.HostProblem],
+        _ configuration: Configuration, _ membership: Membership, _ findings: [Finding],
         _ logger: Logger
     ) {
         self.configuration = configuration
         self.membership = membership
-        self.problems = problems
+        self.findings = findings
         self.logger = logger
     }
 
@@ -40,7 +41,7 @@ struct WorkerComposition: Sendable {
         let composition = KubeletComposition(
             configuration: configuration, node: node,
             subnet: try configuration.range("network.nodeCIDR", membership.nodeCIDR), isWorker: true,
-            problems: problems,
+            findings: findings,
             eventLoops: eventLoops, logger: logger)
         let tls = try HTTPServerTLS(WorkerCertificates.serverIdentity(membership.serving, membership))
         let parts = try await composition.make(client: client, tls: tls)

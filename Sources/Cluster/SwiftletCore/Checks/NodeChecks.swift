@@ -21,40 +21,61 @@ package enum NodeChecks: Sendable {
     /// Examines the machine; takes milliseconds.
     ///
     /// - Parameters:
+    ///   - root: put before the paths of files; empty for the machine itself.
     ///   - includesPorts: whether the ports must be free: not while the agent holds them.
     ///   - dropsForwarded: whether a packet filter drops what is forwarded; nil if nobody looked.
     package static func examine(
-        _ configuration: Configuration, includesPorts: Bool = false, dropsForwarded: Bool? = nil
+        _ configuration: Configuration, root: String = "", includesPorts: Bool = false, dropsForwarded: Bool? = nil
     ) -> [Finding] {
         let (addresses, hasDefaultRoute) = network(configuration)
         let needs = Board.Needs(
             stateDirectory: configuration.directories.state, ports: includesPorts ? ports(configuration) : [])
         let board = Board.machine(
-            needs: needs, addresses: addresses, hasDefaultRoute: hasDefaultRoute, dropsForwarded: dropsForwarded)
+            root: root, needs: needs, addresses: addresses, hasDefaultRoute: hasDefaultRoute,
+            dropsForwarded: dropsForwarded)
         return board.examine().filter { finding in
             // A name that the configuration gives stands in for the host's.
             configuration.nodeName.isEmpty || !finding.id.hasPrefix("HostName")
         }
     }
 
+    /// A look at the running machine, whose ports the agent holds.
+    static func examine(_ configuration: Configuration, _ look: HostLook) -> [Finding] {
+        switch look {
+        case .everything: examine(configuration)
+        case .power: powerBoard.examinePower()
+        }
+    }
+
+    /// Whether the machine tells about its power supply.
+    static var tellsPower: Bool { powerBoard.tellsPower }
+
+    /// Power and temperature need nothing of what else is known of the machine.
+    private static var powerBoard: Board { Board(probes: .init(now: 0), needs: .init(stateDirectory: "/")) }
+
     /// Examines the machine and logs what is wrong, once for each start of the agent.
     ///
-    /// - Returns: what the Node object tells of: everything from warnings on.
     /// - Throws: ``UnfitHostError`` where containers cannot work.
-    static func requireFitHost(
-        _ configuration: Configuration, _ logger: Logger
-    ) throws(UnfitHostError) -> [KubeletConfiguration.HostProblem] {
+    static func requireFitHost(_ configuration: Configuration, _ logger: Logger) throws(UnfitHostError) -> [Finding] {
         let findings = examine(configuration)
-        for finding in findings where finding.severity == .warning {
-            logger.warning(
-                "\(finding.summary)",
-                metadata: ["component": "checks", "finding": "\(finding.id)", "remedy": "\(finding.remedy)"])
-        }
+        log(findings.filter { $0.severity == .warning }, logger)
         let errors = findings.filter { $0.severity == .error }
         if !errors.isEmpty { throw UnfitHostError(findings: errors) }
-        return findings.filter { $0.severity >= .warning }.sorted { $0.severity > $1.severity }.map { finding in
-            KubeletConfiguration.HostProblem(
-                reason: finding.id, message: "\(finding.summary). Remedy: \(finding.remedy)")
+        return findings
+    }
+
+    static func log(_ problems: [Finding], _ logger: Logger) {
+        for finding in problems {
+            logger.log(
+                level: finding.severity == .error ? .error : .warning, "\(finding.summary)",
+                metadata: ["finding": "\(finding.id)", "remedy": "\(finding.remedy)"])
+        }
+    }
+
+    /// Problems as the Node object tells of them.
+    static func hostProblems(_ problems: [Finding]) -> [KubeletConfiguration.HostProblem] {
+        problems.map {
+            KubeletConfiguration.HostProblem(reason: $0.id, message: "\($0.summary). Remedy: \($0.remedy)")
         }
     }
 

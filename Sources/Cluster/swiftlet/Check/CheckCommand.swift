@@ -17,6 +17,7 @@ struct CheckCommand: ParsableCommand {
               swiftlet check
               sudo swiftlet check --fix
               swiftlet check -o json
+              sudo swiftlet check --root /mnt/copy-of-a-board --fix
             """)
 
     @OptionGroup var configuration: ConfigurationOptions
@@ -28,14 +29,20 @@ struct CheckCommand: ParsableCommand {
     @Flag(help: "Do not ask.")
     var yes = false
 
+    @Option(help: "Examine and repair files below this directory, such as a copy of another machine's.")
+    var root = ""
+
     func validate() throws {
+        if !root.isEmpty, !Files.exists(root) { throw ValidationError("--root \(root) does not exist") }
         if fix, output.format == .json, !yes { throw ValidationError("--fix with -o json asks nobody: add --yes") }
     }
 
     func run() throws {
         let settings = try configuration.load()
+        let isThisMachine = root.isEmpty
         let findings = NodeChecks.examine(
-            settings, includesPorts: AgentProcess.find(settings) == nil, dropsForwarded: Self.dropsForwarded())
+            settings, root: root, includesPorts: isThisMachine && AgentProcess.find(settings) == nil,
+            dropsForwarded: isThisMachine ? Self.dropsForwarded() : nil)
         if output.format == .text { show(findings) }
         let results = fix ? try repair(findings) : []
         let needsReboot = results.contains { $0.fix.needsReboot }
@@ -61,7 +68,7 @@ struct CheckCommand: ParsableCommand {
         var results: [(Fix, String)] = []
         for fix in findings.compactMap(\.fix) where try confirm(fix) {
             do {
-                let text = try fix.apply()
+                let text = try fix.apply(in: root)
                 results.append((fix, text))
                 if output.format == .text { print(text) }
             } catch let error as SystemError where error.isDenied {
