@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import JSON
+import LinuxSystem
 
 /// How a command prints.
 struct OutputOptions: ParsableArguments {
@@ -11,6 +13,19 @@ struct OutputOptions: ParsableArguments {
 
     @Option(name: [.customShort("o"), .customLong("output")], help: "How to print: text or json.")
     var format = Format.text
+
+    /// Says how a command goes on: where the result is JSON, on standard error.
+    func say(_ text: String) {
+        switch format {
+        case .text: print(text)
+        case .json: StandardError.write(Array("\(text)\n".utf8))
+        }
+    }
+
+    /// Prints the result where it is to be JSON.
+    func show(_ result: @autoclosure () -> JSON) {
+        if format == .json { print(result().text(indented: true)) }
+    }
 }
 
 /// Prints rows as aligned columns, the way kubectl does.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import JSON
 import LinuxSystem
 import Logging
 import SwiftletCore
@@ -19,12 +20,17 @@ struct ResetCommand: ParsableCommand {
             """)
 
     @OptionGroup var configuration: ConfigurationOptions
+    @OptionGroup var output: OutputOptions
 
     @Flag(help: "Keep the store, keys, images, volumes and logs.")
     var keepData = false
 
     @Flag(help: "Do it without asking.")
     var yes = false
+
+    func validate() throws {
+        if output.format == .json, !yes { throw ValidationError("-o json asks nobody: add --yes") }
+    }
 
     func run() throws {
         let settings = try configuration.load()
@@ -36,7 +42,11 @@ struct ResetCommand: ParsableCommand {
         var logger = Logger(label: "reset") { StandardLogging.handler($0) }
         logger.logLevel = .error
         let problems = try NodeReset(settings, keepingData: keepData, logger: logger).run()
-        if problems.isEmpty { return print("nothing is left") }
+        output.show(["keptData": .bool(keepData), "problems": JSON(problems)])
+        if problems.isEmpty {
+            if output.format == .text { print("nothing is left") }
+            return
+        }
         throw ValidationError(
             "not everything could be removed; run the command again:\n" + problems.joined(separator: "\n"))
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import JSON
+package import JSON
 import Yams
 
 /// YAML as the JSON that it means (the core schema, as Kubernetes reads manifests).
-enum YAMLDocument {
+package enum YAMLDocument {
     /// - Throws: ``ConfigurationError`` with the line of what is wrong.
-    static func parse(_ text: String) throws -> JSON {
+    package static func parse(_ text: String) throws -> JSON {
         do {
             guard let node = try Yams.compose(yaml: text) else { return .null }
             return try json(of: node)
@@ -16,7 +16,7 @@ enum YAMLDocument {
     }
 
     /// A value in YAML's block style, with a line feed at its end.
-    static func text(_ value: JSON) throws -> String { try Yams.serialize(node: node(of: value)) }
+    package static func text(_ value: JSON) throws -> String { try Yams.serialize(node: node(of: value)) }
 
     private static func node(of value: JSON) -> Node {
         switch value {

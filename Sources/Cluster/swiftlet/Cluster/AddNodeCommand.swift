@@ -34,7 +34,9 @@ struct AddNodeCommand: AsyncParsableCommand {
     @Option(help: "How many boards may join with it, 1 to \(JoinTokenRecord.maximumUses).")
     var uses = 1
 
-    @Option(help: "text; short: the line alone; json; yaml.")
+    @Option(
+        name: [.customLong("format"), .customShort("o"), .customLong("output")],
+        help: "text; short: the line alone; json; yaml.")
     var format = Format.text
 
     func validate() throws {

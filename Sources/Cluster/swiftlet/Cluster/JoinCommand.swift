@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import ClusterFormation
+import JSON
 import SwiftletCore
 
 /// `swiftlet join`.
@@ -18,6 +19,7 @@ struct JoinCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var configuration: ConfigurationOptions
+    @OptionGroup var output: OutputOptions
 
     @Argument(help: "The line that 'swiftlet add-node' printed: <address>:<port>/<token>/<ca-sha256>.")
     var line: String
@@ -41,18 +43,26 @@ struct JoinCommand: AsyncParsableCommand {
         options.skipsVerification = insecureSkipCaVerification
         options.timeout = .seconds(timeout.seconds)
         let join = BoardJoin(try configuration.load(), logger: commandLogger("join"))
+        var result: JSON = ["joined": true, "wasJoined": false, "ready": false]
         try await join.run(try JoinLine(line), options) { progress in
             switch progress {
-            case .contacting(let endpoint): print("Contacting the cluster at \(endpoint) ...")
-            case .alreadyJoined: print("This board is a node of that cluster already.")
+            case .contacting(let endpoint): output.say("Contacting the cluster at \(endpoint) ...")
+            case .alreadyJoined:
+                result["wasJoined"] = true
+                output.say("This board is a node of that cluster already.")
             case .joined(let node, let warnings):
-                print("Joined as node \(node).")
-                for warning in warnings { print("warning: \(warning)") }
-            case .restarting: print("The agent starts as a worker ...")
+                result["node"] = .string(node)
+                result["warnings"] = JSON(warnings)
+                output.say("Joined as node \(node).")
+                for warning in warnings { output.say("warning: \(warning)") }
+            case .restarting: output.say("The agent starts as a worker ...")
             case .agentIsStopped:
-                print("The agent does not run; start it with 'systemctl start swiftlet'.")
-            case .ready: print("The node is ready.")
+                output.say("The agent does not run; start it with 'systemctl start swiftlet'.")
+            case .ready:
+                result["ready"] = true
+                output.say("The node is ready.")
             }
         }
+        output.show(result)
     }
 }

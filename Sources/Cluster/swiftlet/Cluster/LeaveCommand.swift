@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import JSON
 import SwiftletCore
 
 /// `swiftlet leave`.
@@ -17,6 +18,7 @@ struct LeaveCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var configuration: ConfigurationOptions
+    @OptionGroup var output: OutputOptions
 
     @Flag(help: "Leave also when pods do not go in time or the control plane does not answer.")
     var force = false
@@ -27,9 +29,11 @@ struct LeaveCommand: AsyncParsableCommand {
     func run() async throws {
         let leave = BoardLeave(try configuration.load(), logger: commandLogger("leave"))
         if let node = try await leave.run(force: force, timeout: timeout.seconds) {
-            print("Node \(node) has left the cluster.")
+            if output.format == .text { print("Node \(node) has left the cluster.") }
+            output.show(["left": true, "node": .string(node)])
         } else {
-            print("This board has joined no cluster.")
+            if output.format == .text { print("This board has joined no cluster.") }
+            output.show(["left": false])
         }
     }
 }

@@ -2,6 +2,7 @@
 
 import ArgumentParser
 import ClusterFormation
+import JSON
 import SwiftletCore
 
 /// `swiftlet remove-node`.
@@ -18,6 +19,7 @@ struct RemoveNodeCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var configuration: ConfigurationOptions
+    @OptionGroup var output: OutputOptions
 
     @Argument(help: "The node's name.")
     var name: String
@@ -33,14 +35,15 @@ struct RemoveNodeCommand: AsyncParsableCommand {
         var left = -1
         try await removal.run(name, force: force, timeout: .seconds(timeout.seconds)) { progress in
             switch progress {
-            case .cordoned: print("Node \(name) is cordoned.")
+            case .cordoned: output.say("Node \(name) is cordoned.")
             case .draining(let count) where count != left:
                 left = count
-                print("\(count) pods are to go ...")
+                output.say("\(count) pods are to go ...")
             case .draining: break
-            case .held(let pod): print("  \(pod) is held by a disruption budget")
-            case .deleted: print("Node \(name) is removed.")
+            case .held(let pod): output.say("  \(pod) is held by a disruption budget")
+            case .deleted: output.say("Node \(name) is removed.")
             }
         }
+        output.show(["node": .string(name), "removed": true])
     }
 }

@@ -52,18 +52,21 @@ struct TokenRevokeCommand: AsyncParsableCommand {
             """)
 
     @OptionGroup var configuration: ConfigurationOptions
+    @OptionGroup var output: OutputOptions
 
     @Argument(help: "The tokens' identifiers: the part before the point.")
     var ids: [String]
 
     func run() async throws {
         let tokens = JoinTokens(try configuration.load(), logger: commandLogger("token"))
-        var areAllKnown = true
+        var revoked: [String] = []
+        var unknown: [String] = []
         for id in ids {
             let isKnown = try await tokens.revoke(id)
-            print(isKnown ? "token \(id) revoked" : "there is no token \(id)")
-            areAllKnown = areAllKnown && isKnown
+            output.say(isKnown ? "token \(id) revoked" : "there is no token \(id)")
+            if isKnown { revoked.append(id) } else { unknown.append(id) }
         }
-        if !areAllKnown { throw ExitCode.failure }
+        output.show(["revoked": JSON(revoked), "unknown": JSON(unknown)])
+        if !unknown.isEmpty { throw ExitCode.failure }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import JSON
 import LinuxSystem
 import SwiftletCore
 
@@ -20,18 +21,28 @@ struct ConfigCommand: ParsableCommand {
 /// `swiftlet config kubeconfig`.
 struct ConfigKubeconfigCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "kubeconfig", abstract: "Print the administrator's kubeconfig (the default).")
+        commandName: "kubeconfig", abstract: "Print the administrator's kubeconfig (the default).",
+        discussion: """
+            Example:
+              swiftlet config kubeconfig > ~/.kube/config
+            """)
 
     @OptionGroup var configuration: ConfigurationOptions
+    @OptionGroup var output: OutputOptions
 
     func run() throws {
         let path = try configuration.load().kubeconfigPath
+        let text: String
         do {
-            print(try Files.readText(path), terminator: "")
+            text = try Files.readText(path)
         } catch {
             throw ValidationError(
                 "\(error); the agent writes it when it starts: is swiftlet running, and are you root or in group swiftlet?"
             )
+        }
+        switch output.format {
+        case .text: print(text, terminator: "")
+        case .json: print(try YAMLDocument.parse(text).text(indented: true))
         }
     }
 }
@@ -39,21 +50,39 @@ struct ConfigKubeconfigCommand: ParsableCommand {
 /// `swiftlet config check`.
 struct ConfigCheckCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "check", abstract: "Check a configuration file; exit status 1 and the reason if it is refused.")
+        commandName: "check", abstract: "Check a configuration file; exit status 1 and the reason if it is refused.",
+        discussion: """
+            Example:
+              swiftlet config check /etc/swiftlet/config.yaml
+            """)
+
+    @OptionGroup var output: OutputOptions
 
     @Argument(help: "The file.")
     var file = ConfigurationOptions.defaultPath
 
     func run() throws {
         _ = try Configuration.load(file, required: true)
-        print("\(file) is valid")
+        if output.format == .text { print("\(file) is valid") }
+        output.show(["file": .string(file), "valid": true])
     }
 }
 
 /// `swiftlet config defaults`.
 struct ConfigDefaultsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "defaults", abstract: "Print a configuration file with every field, its default and its meaning.")
+        commandName: "defaults", abstract: "Print a configuration file with every field, its default and its meaning.",
+        discussion: """
+            Example:
+              swiftlet config defaults > config.yaml
+            """)
 
-    func run() { print(Configuration.documentedDefaults, terminator: "") }
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        switch output.format {
+        case .text: print(Configuration.documentedDefaults, terminator: "")
+        case .json: print(try YAMLDocument.parse(Configuration.documentedDefaults).text(indented: true))
+        }
+    }
 }

@@ -6,7 +6,12 @@ import JSON
 
 /// `swiftlet images list`.
 struct ImagesListCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "list", abstract: "List the images on this node.")
+    static let configuration = CommandConfiguration(
+        commandName: "list", abstract: "List the images on this node.",
+        discussion: """
+            Example:
+              swiftlet images list -o json
+            """)
 
     @OptionGroup var configuration: ConfigurationOptions
     @OptionGroup var output: OutputOptions

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ArgumentParser
+import JSON
 import LinuxSystem
 import SwiftletCore
 import Systemd
@@ -14,7 +15,9 @@ struct StartCommand: ParsableCommand {
               sudo swiftlet start && swiftlet status --wait-ready
             """)
 
-    func run() throws { try ServiceManager.execute("start") }
+    @OptionGroup var output: OutputOptions
+
+    func run() throws { try ServiceManager.execute("start", output) }
 }
 
 /// `swiftlet stop`.
@@ -26,7 +29,9 @@ struct StopCommand: ParsableCommand {
               sudo swiftlet stop
             """)
 
-    func run() throws { try ServiceManager.execute("stop") }
+    @OptionGroup var output: OutputOptions
+
+    func run() throws { try ServiceManager.execute("stop", output) }
 }
 
 /// `swiftlet restart`.
@@ -38,7 +43,9 @@ struct RestartCommand: ParsableCommand {
               sudo swiftlet restart
             """)
 
-    func run() throws { try ServiceManager.execute("restart") }
+    @OptionGroup var output: OutputOptions
+
+    func run() throws { try ServiceManager.execute("restart", output) }
 }
 
 /// The way to systemd.
@@ -46,17 +53,21 @@ enum ServiceManager {
     /// The unit of the agent.
     static let unit = "swiftlet.service"
 
-    /// Becomes `systemctl VERB swiftlet.service`.
+    /// Does `systemctl VERB swiftlet.service`.
     ///
-    /// - Throws: ``ValidationError`` where systemd does not run the machine.
-    static func execute(_ verb: String) throws {
+    /// - Throws: ``ValidationError`` where systemd does not run the machine or refuses.
+    static func execute(_ verb: String, _ output: OutputOptions) throws {
         guard ServiceNotifier.isSystemdRunning else {
             throw ValidationError(
                 "systemd does not run this machine, so there is no service to \(verb); run the agent in the foreground "
                     + "with 'swiftlet run', and end it with SIGTERM")
         }
         let path = try Program.require("systemctl", package: "systemd")
-        throw Processes.execute(
-            path, arguments: ["systemctl", verb, unit], environment: Processes.environment())
+        let result = try Program.run(path, [verb, unit])
+        guard result.status == 0 else {
+            throw ValidationError("systemctl \(verb) \(unit) ended with \(result.status): \(result.output)")
+        }
+        if output.format == .text { print(result.output, terminator: "") }
+        output.show(["unit": .string(unit), "done": .string(verb)])
     }
 }
