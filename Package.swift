@@ -112,6 +112,8 @@ let package = Package(
         tests("System", "JSON"),
         library("System", "Netlink", ["LinuxSystem", "CLinux"]),
         tests("System", "Netlink", ["LinuxSystem"]),
+        library("System", "MulticastDNS", ["LinuxSystem", "Netlink", nioCore, nioPosix, logging]),
+        tests("System", "MulticastDNS", ["LinuxSystem"]),
         library("System", "PKI", ["COpenSSL", "JSON", "LinuxSystem"]),
         tests("System", "PKI", ["JSON", "LinuxSystem"]),
         library("System", "Systemd", ["CSystemd", "LinuxSystem", logging]),
@@ -254,7 +256,7 @@ let package = Package(
                 "StorageSQLite", "APIServer", "Scheduling", "Controllers", "KubeAPI", "KubeClient",
                 "ControllerRuntime", "HTTPTransport", "PKI", "Systemd", "LinuxSystem", "JSON", nioCore, nioPosix,
                 "HostChecks",
-                logging, lifecycle, unixSignals, yams, "Netlink",
+                logging, lifecycle, unixSignals, yams, "Netlink", "MulticastDNS",
             ]),
         tests("Cluster", "SwiftletCore", ["HostChecks", "KubeAPI", "JSON", "LinuxSystem"]),
         .executableTarget(
