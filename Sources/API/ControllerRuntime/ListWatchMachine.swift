@@ -27,8 +27,8 @@ package struct ListWatchMachine: Sendable {
     /// Failures since the last success; grows the wait.
     private var failures = 0
 
-    /// The longest wait between two attempts.
-    package static let longestWait = Duration.seconds(30)
+    /// The longest wait between two attempts: a node must hear soon of what has changed while the API was away.
+    package static let longestWait = Duration.seconds(10)
     /// The wait after the first failure, doubled by each further one.
     package static let shortestWait = Duration.milliseconds(250)
 

@@ -112,6 +112,63 @@ import Testing
         }
     }
 
+    /// One that accepts connections and says nothing costs a moment: with an endless patience this would not end.
+    @Test(.timeLimit(.minutes(1))) func doesNotWaitForAServerThatIsSilent() async throws {
+        let silent = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .bind(host: "127.0.0.1", port: 0).get()
+        try await withAPI(
+            RecordingAPI(), deadServers: ["https://127.0.0.1:\(silent.localAddress?.port ?? 0)"],
+            adjust: { settings in
+                settings.limits.connectTimeout = .hours(1)
+                settings.limits.probeTimeout = .hours(1)
+            }
+        ) { _, client in
+            _ = try await client.get(configMaps, namespace: nil, name: "a")
+        }
+        try await silent.close()
+    }
+
+    @Test func movesToAnotherServerWhenItsOwnGoes() async throws {
+        let authority = try makeAuthority()
+        let (first, second) = (RecordingAPI(), RecordingAPI())
+        try await withServer(second, authority) { secondURL in
+            let client = try await withServer(first, authority) { firstURL in
+                let client = try makeClient([firstURL, secondURL], authority)
+                _ = try await client.get(configMaps, namespace: nil, name: "a")
+                return client
+            }
+            // What asks is repeated; what changes something may have been acted upon, and is not before the next time.
+            _ = try await client.get(configMaps, namespace: nil, name: "b")
+            _ = try await client.create(
+                configMaps, object: KubeObject(.init("", "v1", "ConfigMap"), namespace: "default", name: "a"))
+            #expect(second.requests.withLock { $0.filter { $0.contains("configmaps") }.count } == 2)
+            try await client.close()
+        }
+    }
+
+    /// Whoever is named by a discovery must prove that it is of the cluster, and is told nothing before.
+    @Test func believesADiscoveryOnlyWhatTheAuthorityProves() async throws {
+        let authority = try makeAuthority()
+        let (genuine, hostile) = (RecordingAPI(), RecordingAPI())
+        try await withServer(hostile, try makeAuthority()) { hostileURL in
+            try await withServer(genuine, authority) { genuineURL in
+                let client = try makeClient(["https://127.0.0.1:1"], authority) {
+                    $0.discover = { [hostileURL, "https://127.0.0.1:2", "no URL", genuineURL] }
+                }
+                _ = try await client.get(configMaps, namespace: nil, name: "a")
+                #expect(genuine.requests.withLock { $0.last }?.contains("configmaps/a") == true)
+                try await client.close()
+                // Alone it is no help.
+                let misled = try makeClient(["https://127.0.0.1:1"], authority) { $0.discover = { [hostileURL] } }
+                await #expect { _ = try await misled.get(configMaps, namespace: nil, name: "a") } throws: { error in
+                    (error as? ClientError)?.reason.contains(hostileURL) == true
+                }
+                try await misled.close()
+            }
+        }
+        #expect(hostile.requests.withLock { $0 } == [])
+    }
+
     @Test func saysWhatFailed() async throws {
         let configuration = HTTPSClientConfiguration(
             servers: ["https://127.0.0.1:1"], tls: .init(verification: .system))
@@ -125,31 +182,53 @@ import Testing
 
     /// Runs an API over TLS and a client that trusts it.
     private func withAPI(
-        _ api: RecordingAPI, deadServers: [String] = [], _ body: (RecordingAPI, HTTPSClient) async throws -> Void
+        _ api: RecordingAPI, deadServers: [String] = [],
+        adjust: (inout HTTPSClientConfiguration) -> Void = { _ in },
+        _ body: (RecordingAPI, HTTPSClient) async throws -> Void
     ) async throws {
-        let validity = Validity(notBefore: 1_700_000_000, notAfter: 4_000_000_000)
-        let authority = try CertificateAuthority.create(subject: .init(commonName: "CA"), validity: validity)
+        let authority = try makeAuthority()
+        try await withServer(api, authority) { url in
+            let client = try makeClient(deadServers + [url], authority, adjust)
+            try await body(api, client)
+            try await client.close()
+        }
+    }
+
+    private static let validity = Validity(notBefore: 1_700_000_000, notAfter: 4_000_000_000)
+    private static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private func makeAuthority() throws -> CertificateAuthority {
+        try .create(subject: .init(commonName: "CA"), validity: Self.validity)
+    }
+
+    private func makeClient(
+        _ servers: [String], _ authority: CertificateAuthority,
+        _ adjust: (inout HTTPSClientConfiguration) -> Void = { _ in }
+    ) throws -> HTTPSClient {
+        var configuration = HTTPSClientConfiguration(
+            servers: servers, tls: .init(verification: .authorities(try authority.certificate.pem())),
+            token: .value("secret"))
+        adjust(&configuration)
+        return try HTTPSClient(configuration, group: MultiThreadedEventLoopGroup.singleton, logger: Self.logger)
+    }
+
+    /// Serves an API on a port of the loopback interface, with a certificate by an authority, while `body` runs.
+    private func withServer<Result: Sendable>(
+        _ api: RecordingAPI, _ authority: CertificateAuthority, _ body: (_ url: String) async throws -> Result
+    ) async throws -> Result {
         let key = try PrivateKey.generate()
         let profile = CertificateProfile(
-            subject: .init(commonName: "api"),
-            alternativeNames: .init(ipAddresses: ["127.0.0.1"].compactMap { IPAddress($0) }), purposes: [.server],
-            validity: validity)
+            subject: .init(commonName: "api"), alternativeNames: .init(ipAddresses: [.loopbackV4]),
+            purposes: [.server], validity: Self.validity)
         let tls = try HTTPServerTLS(
             .init(
                 certificateChain: try authority.issue(profile, for: key.publicKey()).pem(), privateKey: try key.pem()))
-        let group = MultiThreadedEventLoopGroup.singleton
-        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let server = HTTPServer(handler: api, group: group, logger: logger)
+        let server = HTTPServer(handler: api, group: MultiThreadedEventLoopGroup.singleton, logger: Self.logger)
         let address = try await server.bind(host: "127.0.0.1", port: 0, tls: tls)
-        let configuration = HTTPSClientConfiguration(
-            servers: deadServers + ["https://127.0.0.1:\(address.port ?? 0)"],
-            tls: .init(verification: .authorities(try authority.certificate.pem())), token: .value("secret"))
-        let client = try HTTPSClient(configuration, group: group, logger: logger)
-        try await withThrowingTaskGroup(of: Void.self) { group in
+        return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await server.run() }
             defer { server.shutdown() }
-            try await body(api, client)
-            try await client.close()
+            return try await body("https://127.0.0.1:\(address.port ?? 0)")
         }
     }
 }

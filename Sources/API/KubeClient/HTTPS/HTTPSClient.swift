@@ -33,6 +33,9 @@ package final class HTTPSClient: ResourceClient {
     /// have changed.
     package func reconnect() { transport.reconnect() }
 
+    /// Takes other servers from now on. One that answers now and is not among them is kept until it does not.
+    package func replaceServers(_ servers: [String]) { transport.replace(servers) }
+
     /// Shows another certificate, or trusts others, from the next request on: certificates are renewed in the running
     /// process.
     package func replaceTLS(_ tls: HTTPClientTLS) throws(HTTPTransportError) { try transport.replace(tls) }

@@ -13,8 +13,11 @@ package struct HTTPSClientConfiguration: Sendable {
         case file(String)
     }
 
-    /// The API's addresses, `https://10.0.0.1:16443`; the next is tried when one does not answer.
+    /// The API's addresses, `https://10.0.0.1:16443`; another is looked for among them when one does not answer.
     package var servers: [String]
+    /// Finds further addresses, asked when none of ``servers`` answers. What it says is only believed of a server that
+    /// ``tls`` verifies; so nothing is sent to others.
+    package var discover: (@Sendable () async -> [String])?
     package var tls: HTTPClientTLS
     package var token: Token
     package var userAgent: String
@@ -23,6 +26,13 @@ package struct HTTPSClientConfiguration: Sendable {
     /// The client's bounds.
     package struct Limits: Sendable {
         package var connectTimeout = TimeAmount.seconds(5)
+        /// A connection is given up when what was sent over it is not acknowledged for so long (TCP_USER_TIMEOUT, tcp(7)):
+        /// a server that has moved to another address says nothing.
+        package var acknowledgementTimeout = TimeAmount.seconds(6)
+        /// How long a server that is looked for has to answer.
+        package var probeTimeout = TimeAmount.seconds(4)
+        /// Servers that ``HTTPSClientConfiguration/discover`` names are tried up to so many at a time.
+        package var discoveredServers = 16
         /// From the request to the end of the answer's head.
         package var requestTimeout = TimeAmount.seconds(35)
         /// An answer or watch that is silent for so long is given up; bookmarks come every minute.

@@ -20,29 +20,28 @@ final class HTTPSTransport: Sendable {
         var body: [UInt8]?
         var contentType = "application/json"
         var isWatch = false
+        /// To the end of the answer's head; nil for what is usual.
+        var timeout: TimeAmount?
     }
 
     let limits: HTTPSClientConfiguration.Limits
-    private let servers: [String]
+    private let choice: Mutex<ServerChoice>
+    private let discover: (@Sendable () async -> [String])?
+    /// Requests that find the server gone look for another one together.
+    private let search = SingleFlight<SearchResult>()
     private let userAgent: String
     private let client: Mutex<HTTPClient>
     private let makeClient: @Sendable () -> HTTPClient
     private let tokens: TokenSource
     private let tls: Mutex<TLSConfiguration>
-    /// The server that answered last.
-    private let preferred = Atomic(0)
     private let logger: Logger
 
     init(
         _ configuration: HTTPSClientConfiguration, group: any EventLoopGroup, logger: Logger
     ) throws(HTTPTransportError) {
-        precondition(!configuration.servers.isEmpty, "a client needs a server")
         limits = configuration.limits
-        servers = configuration.servers.map { server in
-            var server = server
-            while server.hasSuffix("/") { server.removeLast() }
-            return server
-        }
+        choice = Mutex(ServerChoice(configuration.servers, canDiscover: configuration.discover != nil))
+        discover = configuration.discover
         userAgent = configuration.userAgent
         tokens = TokenSource(configuration.token, lifetime: configuration.limits.tokenLifetime)
         tls = Mutex(try configuration.tls.configuration())
@@ -50,6 +49,9 @@ final class HTTPSTransport: Sendable {
             redirectConfiguration: .disallow,
             timeout: .init(connect: configuration.limits.connectTimeout, read: configuration.limits.silenceTimeout))
         settings.connectionPool.retryConnectionEstablishment = false
+        let patience = configuration.limits.acknowledgementTimeout
+        settings.http1_1ConnectionDebugInitializer = { Self.limitSilence(of: $0, to: patience) }
+        settings.http2ConnectionDebugInitializer = { Self.limitSilence(of: $0, to: patience) }
         let final = settings
         makeClient = { HTTPClient(eventLoopGroupProvider: .shared(group), configuration: final) }
         client = Mutex(makeClient())
@@ -75,8 +77,18 @@ final class HTTPSTransport: Sendable {
             client = makeClient()
             return old
         }
+        choice.withLock { $0.doubt() }
         // Its requests fail, and are made again by those who need them.
         old.shutdown { _ in }
+    }
+
+    /// Takes other servers from now on.
+    func replace(_ servers: [String]) { choice.withLock { $0.replace(servers) } }
+
+    /// Sets TCP_USER_TIMEOUT (18 in linux/tcp.h).
+    private static func limitSilence(of channel: any Channel, to time: TimeAmount) -> EventLoopFuture<Void> {
+        channel.setOption(
+            ChannelOptions.tcpOption(.init(rawValue: 18)), value: .init(clamping: time.nanoseconds / 1_000_000))
     }
 
     /// Connections from now on use this.
@@ -136,25 +148,99 @@ final class HTTPSTransport: Sendable {
             message: text.isEmpty ? "the server answered \(response.status)" : String(text))
     }
 
-    /// Tries the servers in turn, beginning with the one that answered last.
+    /// Sends a request to the server that answered last; when it does not, to another one that does.
     private func sendToAnyServer(_ request: Request) async throws -> HTTPClientResponse {
-        let first = preferred.load(ordering: .relaxed)
-        var lastError: (any Error)?
-        for offset in servers.indices {
-            let index = (first + offset) % servers.count
+        var isSecond = false
+        while true {
+            let server = try await reachableServer(request)
             do {
-                let response = try await execute(request, server: servers[index])
-                if offset > 0 { preferred.store(index, ordering: .relaxed) }
+                let response = try await execute(request, server: server)
+                choice.withLock { $0.answered(by: server) }
                 return response
             } catch {
                 if Task.isCancelled { throw CancellationError() }
-                lastError = error
-                guard Self.mayTryAnother(request, after: error) else { break }
-                logger.debug(
-                    "An API server does not answer", metadata: ["server": "\(servers[index])", "error": "\(error)"])
+                let maySearch = choice.withLock { choice in
+                    choice.failed(server)
+                    return choice.needsSearch(at: .now)
+                }
+                guard !isSecond, maySearch, Self.mayTryAnother(request, after: error) else {
+                    throw try failure(request, error, server)
+                }
+                isSecond = true
             }
         }
-        throw try failure(request, lastError ?? CancellationError())
+    }
+
+    // MARK: Finding a server
+
+    /// The server to ask: the one that answered last, unless it has failed; then one is looked for.
+    ///
+    /// - Throws: ``ClientError`` where none answers.
+    private func reachableServer(_ request: Request) async throws -> String {
+        let (server, needsSearch) = choice.withLock { ($0.preferred, $0.needsSearch(at: .now)) }
+        guard needsSearch else { return server }
+        let result = try await search.run { [self] in
+            let (server, needsSearch) = choice.withLock { ($0.preferred, $0.needsSearch(at: .now)) }
+            return needsSearch ? await searchServer() : SearchResult(server: server)
+        }
+        try Task.checkCancellation()
+        if let found = result.server { return found }
+        throw ClientError(
+            request: "\(request.method) \(server)\(request.url)",
+            reason: "no API server answers: \(result.failures.joined(separator: "; "))")
+    }
+
+    private struct SearchResult: Sendable {
+        var server: String?
+        /// Why those that were tried are not it.
+        var failures: [String] = []
+    }
+
+    /// Asks all servers, and when none answers those that can be discovered.
+    private func searchServer() async -> SearchResult {
+        let candidates = choice.withLock { $0.candidates }
+        var result = await firstToAnswer(candidates)
+        if result.server == nil, !Task.isCancelled, let discover {
+            let others = await discover().filter { !candidates.contains($0) }
+            let further = await firstToAnswer(Array(others.prefix(limits.discoveredServers)))
+            result = SearchResult(server: further.server, failures: result.failures + further.failures)
+        }
+        if Task.isCancelled { return result }
+        choice.withLock { choice in
+            if let found = result.server { choice.answered(by: found) } else { choice.searchFailed(at: .now) }
+        }
+        if let found = result.server, found != candidates.first {
+            logger.notice("Found the API at another address", metadata: ["server": "\(found)"])
+        }
+        return result
+    }
+
+    /// The first server that answers, whatever it says: the connection has proven who it is. They are asked one after the
+    /// other without waiting for those before (as RFC 8305 connects to addresses).
+    private func firstToAnswer(_ servers: [String]) async -> SearchResult {
+        await withTaskGroup(of: SearchResult.self) { group in
+            for (index, server) in servers.enumerated() {
+                group.addTask { [self] in
+                    do {
+                        try await Task.sleep(for: ServerChoice.headStart * index)
+                        let probe = Request(method: .GET, url: "/livez", timeout: limits.probeTimeout)
+                        _ = try await execute(probe, server: server).body.collect(upTo: 1 << 20)
+                        return SearchResult(server: server)
+                    } catch {
+                        return SearchResult(failures: ["\(server): \("\(error)".prefix(200))"])
+                    }
+                }
+            }
+            var all = SearchResult()
+            for await result in group {
+                all.failures += result.failures
+                guard let server = result.server else { continue }
+                all.server = server
+                group.cancelAll()
+                break
+            }
+            return all
+        }
     }
 
     /// A request that may have been acted upon must not be repeated, unless that does no harm.
@@ -177,14 +263,14 @@ final class HTTPSTransport: Sendable {
             outgoing.headers.add(name: "Content-Type", value: request.contentType)
             outgoing.body = .bytes(ByteBuffer(bytes: body))
         }
-        let deadline = request.isWatch ? NIODeadline.distantFuture : .now() + limits.requestTimeout
+        let deadline = request.isWatch ? .distantFuture : NIODeadline.now() + (request.timeout ?? limits.requestTimeout)
         return try await client.withLock { $0 }.execute(outgoing, deadline: deadline)
     }
 
     /// What a caller is told; throws when it was cancelled.
-    func failure(_ request: Request, _ error: any Error) throws -> ClientError {
+    func failure(_ request: Request, _ error: any Error, _ server: String? = nil) throws -> ClientError {
         if error is CancellationError || Task.isCancelled { throw CancellationError() }
-        let server = servers[preferred.load(ordering: .relaxed)]
+        let server = server ?? choice.withLock { $0.preferred }
         return ClientError(request: "\(request.method) \(server)\(request.url)", reason: "\(error)")
     }
 }

@@ -151,6 +151,7 @@ final class NodeReporter: Sendable {
     func runLease() async throws {
         var lease: KubeObject?
         var lastRenewal = ContinuousClock.now
+        var failures = 0
         while !Task.isCancelled {
             do {
                 lease = try await renew(lease)
@@ -159,12 +160,16 @@ final class NodeReporter: Sendable {
                     state.withLock { $0.lastWrite = 0 }
                 }
                 lastRenewal = .now
+                failures = 0
             } catch {
                 if error is CancellationError { throw error }
                 lease = nil
+                failures += 1
                 logger.warning("The node's lease could not be renewed", metadata: ["error": "\(error)"])
             }
-            try await Task.sleep(for: Self.leaseInterval)
+            // A server that was lost is looked for soon, before the node counts as lost.
+            try await Task.sleep(
+                for: failures == 0 ? Self.leaseInterval : min(Self.leaseInterval, .seconds(1 << min(failures - 1, 6))))
         }
     }
 
