@@ -57,7 +57,7 @@ extension Board {
     private func firewallFindings() -> [Finding] {
         var findings: [Finding] = []
         let why = "It can drop what other machines and containers send to this one."
-        let ports = "16443/tcp 10250/tcp 8472/udp"
+        let ports = "16443/tcp 10250/tcp 4789/udp 5353/udp"
         if (text("/etc/ufw/ufw.conf") ?? "").split(separator: "\n").contains("ENABLED=yes") {
             findings.append(
                 Finding(
