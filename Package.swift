@@ -226,8 +226,15 @@ let package = Package(
             "ControlPlane", "APIServer",
             [
                 "Storage", "StorageSQLite", "KubeAPI", "KubeClient", "JSON", "HTTPTransport", "PKI", "LinuxSystem",
-                "ControllerRuntime", "Controllers", nioCore, nioPosix, nioHTTP1, logging, recordedLogging,
+                "ControllerRuntime", "Controllers", "APIServerFixture", nioCore, nioPosix, nioHTTP1, logging,
+                recordedLogging,
             ]),
+        .target(
+            name: "APIServerFixture",
+            dependencies: [
+                "APIServer", "Controllers", "ControllerRuntime", "StorageSQLite", "KubeAPI", "KubeClient",
+                "HTTPTransport", "PKI", "LinuxSystem", "JSON", nioCore, nioPosix, logging,
+            ], path: "Tests/ControlPlane/APIServerFixture", swiftSettings: strict),
         library(
             "ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging, collections]),
         tests("ControlPlane", "Scheduling", ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", logging]),
@@ -236,7 +243,10 @@ let package = Package(
             ["KubeAPI", "KubeClient", "ControllerRuntime", "JSON", "PKI", "LinuxSystem", logging, collections]),
         tests(
             "ControlPlane", "Controllers",
-            ["KubeAPI", "KubeClient", "ControllerRuntime", "APIServer", "Storage", "StorageSQLite", "JSON"]),
+            [
+                "KubeAPI", "KubeClient", "ControllerRuntime", "APIServer", "APIServerFixture", "Storage",
+                "StorageSQLite", "JSON",
+            ]),
 
         // MARK: Cluster — composition and CLI
         library(

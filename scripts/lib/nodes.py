@@ -82,18 +82,29 @@ class Node:
         self.write_configuration()
         return self
 
-    def connect(self, network, address):
+    def connect(self, network, address, default_route=True):
         """Plugs the machine into a network."""
         self.network, self.address = network, address
         run("ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.namespace)
         run("ip", "link", "set", self.link, "master", network.link, "up")
-        inside = ("ip", "-n", self.namespace)
-        run(*inside, "address", "add", f"{address}/24", "dev", "eth0")
-        run(*inside, "link", "set", "eth0", "up")
-        run(*inside, "route", "add", "default", "via", f"{network.prefix}.1")
+        self.ip("address", "add", f"{address}/24", "dev", "eth0")
+        self.ip("link", "set", "eth0", "up")
+        if default_route:
+            self.ip("route", "add", "default", "via", f"{network.prefix}.1")
 
     def disconnect(self):
         run("ip", "link", "delete", self.link)
+
+    def move(self, address):
+        """Gives the machine another address in place of the one that it has, as DHCP does it."""
+        self.ip("address", "delete", f"{self.address}/24", "dev", "eth0")
+        self.ip("address", "add", f"{address}/24", "dev", "eth0")
+        self.ip("route", "replace", "default", "via", f"{self.network.prefix}.1")
+        self.address = address
+
+    def ip(self, *arguments):
+        """Runs ip(8) in the machine's network namespace."""
+        return run("ip", "-n", self.namespace, *arguments)
 
     @property
     def configuration(self):

@@ -114,7 +114,8 @@ private struct Requirements {
             name: "apiserver", subject: DistinguishedName(commonName: "kube-apiserver"),
             alternativeNames: SubjectAlternativeNames(
                 dnsNames: unique(
-                    serviceNames + ["localhost", subject.hostName, subject.nodeName] + subject.extraNames),
+                    serviceNames + ["localhost", subject.hostName, subject.nodeName]
+                        + [LocalHostName.name(of: subject.hostName)].compactMap { $0 } + subject.extraNames),
                 ipAddresses: unique(loopback + [subject.serviceAddress] + subject.addresses)),
             purposes: [.server])
         apiServerKubeletClient = CredentialRequirement(

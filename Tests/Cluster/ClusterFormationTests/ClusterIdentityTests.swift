@@ -64,7 +64,7 @@ struct TemporaryDirectory: ~Copyable {
         for (name, state) in files { #expect(state.hasPrefix(name.hasSuffix(".key") ? "600 " : "644 "), "\(name)") }
         for host in [
             "kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local",
-            "localhost", "board", "pi", "127.0.0.1", "::1", "10.152.0.1", "192.168.1.20",
+            "localhost", "board", "pi", "board.local", "127.0.0.1", "::1", "10.152.0.1", "192.168.1.20",
         ] {
             #expect(identity.apiServer.certificate.matches(host: host), "\(host)")
         }

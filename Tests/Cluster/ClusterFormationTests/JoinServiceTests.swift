@@ -74,13 +74,14 @@ import Testing
         let identity = try ClusterIdentityTests.load(directory, now: Int64(Self.now.seconds))
         let server = try APIServer(
             configuration: .init(
-                advertised: .init(host: "127.0.0.1", port: 6443), serviceAccountKey: identity.serviceAccountKey),
+                advertised: .init(endpoint: .init(host: "127.0.0.1", port: 6443)),
+                serviceAccountKey: identity.serviceAccountKey),
             storage: storage, group: MultiThreadedEventLoopGroup.singleton, logger: logger)
         let client = server.client(user: .loopback, manager: "test")
         let names = identity.apiServer.certificate.alternativeNames
         let service = JoinService(
             client: client, identity: identity,
-            reserved: .init(names: Set(names.dnsNames), addresses: Set(names.ipAddresses)),
+            reserved: { .init(names: Set(names.dnsNames), addresses: Set(names.ipAddresses)) },
             facts: {
                 ClusterFacts(
                     servers: ["https://192.168.1.20:16443"], clusterCIDR: "10.1.0.0/16", serviceCIDR: "10.152.0.0/16",

@@ -19,7 +19,8 @@ import Testing
     @Test func theDocumentedDefaultsAreComplete() throws {
         let fields = [
             "nodeName", "nodeAddresses", "state", "run", "logs", "configuration", "executables", "bindAddress",
-            "certificateNames", "maxPods", "cgroupRoot", "reservedMemory", "reservedCPU", "staticPodDirectory",
+            "certificateNames", "multicastDNS", "maxPods", "cgroupRoot", "reservedMemory", "reservedCPU",
+            "staticPodDirectory",
             "clusterCIDR", "nodeCIDR", "serviceCIDR", "serviceNodePortRange", "clusterDomain", "bridge", "table",
             "checkpointMinutes", "registries", "level", "containersToJournal", "journalLinesPerSecond",
         ]
@@ -36,7 +37,7 @@ import Testing
                 nodeName: pi-1
                 nodeAddresses: [192.168.1.5, "fd00::5"]
                 directories: {state: /data/swiftlet/}
-                api: {port: 7443, certificateNames: [pi.local]}
+                api: {port: 7443, certificateNames: [pi.local], multicastDNS: false}
                 kubelet: {maxPods: 20}
                 network: {bridge: br9, nodeCIDR: 10.9.3.0/24}
                 storage: {checkpointMinutes: 5}
@@ -47,6 +48,7 @@ import Testing
         #expect(configuration.nodeAddresses.map(\.description) == ["192.168.1.5", "fd00::5"])
         #expect(configuration.directories.state == "/data/swiftlet")
         #expect(configuration.api.port == 7443)
+        #expect(!configuration.api.multicastDNS)
         #expect(configuration.kubelet.maxPods == 20)
         #expect(configuration.network.bridge == "br9")
         #expect(configuration.storage.checkpointMinutes == 5)

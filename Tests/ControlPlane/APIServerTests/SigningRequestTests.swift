@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ControllerRuntime
+import APIServerFixture
 import Controllers
 import JSON
 import KubeAPI
 import KubeClient
 import LinuxSystem
-import Logging
 import PKI
 import Testing
 
@@ -115,30 +114,13 @@ import Testing
     /// Runs the three controllers while `body` runs.
     private func withControllers(_ body: @Sendable @escaping (ServedAPI) async throws -> Void) async throws {
         try await ServedAPI.run { api in
-            let logger = Logger(label: "test")
-            let informers = InformerSet(client: api.client, logger: logger)
-            let context = ControllerContext(client: api.client, informers: informers, logger: logger) {
-                KubeTime(seconds: Int(SystemClock().now))
-            }
+            let context = api.controllerContext()
             let loops: [any ControlLoop] = [
                 CertificateApprover(context: context) { api.server.isAllowed($0) },
                 CertificateSigningController(context: context, signer: AuthoritySigner(api.authority)),
                 SigningRequestCleaner(context: context),
             ]
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await informers.run() }
-                for loop in loops { group.addTask { try await loop.run() } }
-                let result: Result<Void, any Error>
-                do {
-                    try await body(api)
-                    result = .success(())
-                } catch {
-                    result = .failure(error)
-                }
-                group.cancelAll()
-                do { try await group.waitForAll() } catch is CancellationError {}
-                try result.get()
-            }
+            try await api.withControllers(context, loops) { try await body(api) }
         }
     }
 

@@ -25,10 +25,11 @@ package struct JoinService: PathExtension {
     /// - Parameters:
     ///   - client: may read and change everything.
     ///   - identity: of the cluster.
-    ///   - reserved: the names of the API servers, which no node may have in its certificate.
+    ///   - reserved: the names of the API servers as they are now, which no node may have in its certificate.
     ///   - facts: what nodes must know, as it is now.
     package init(
-        client: any ResourceClient, identity: ClusterIdentity, reserved: NodeAdmission.Reserved,
+        client: any ResourceClient, identity: ClusterIdentity,
+        reserved: @escaping @Sendable () -> NodeAdmission.Reserved,
         facts: @escaping @Sendable () -> ClusterFacts, now: @escaping @Sendable () -> KubeTime, logger: Logger
     ) {
         self.client = client

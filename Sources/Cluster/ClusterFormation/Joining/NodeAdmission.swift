@@ -35,10 +35,13 @@ package struct NodeAdmission: Sendable {
     private static let rangePause = Duration.milliseconds(50)
 
     private let client: any ResourceClient
-    private let reserved: Reserved
+    private let reserved: @Sendable () -> Reserved
     private let now: @Sendable () -> KubeTime
 
-    package init(client: any ResourceClient, reserved: Reserved, now: @escaping @Sendable () -> KubeTime) {
+    package init(
+        client: any ResourceClient, reserved: @escaping @Sendable () -> Reserved,
+        now: @escaping @Sendable () -> KubeTime
+    ) {
         self.client = client
         self.reserved = reserved
         self.now = now
@@ -54,6 +57,7 @@ package struct NodeAdmission: Sendable {
                 "\"\(name)\" cannot name a node: it must consist of lower case letters, digits, '-' and '.';"
                     + " choose one with --node-name")
         }
+        let reserved = reserved()
         guard !reserved.names.contains(name) else { throw Self.taken(name, "it is a name of the control plane") }
         let nodes = try await client.list(.nodes, namespace: nil, options: .init()).items
         if let node = nodes.first(where: { $0.name == name }) { try await checkReturn(request, key, node) }

@@ -7,8 +7,8 @@ import LinuxSystem
 import Logging
 import Synchronization
 
-/// Keeps what the servers of a control plane show on the network right while they run: certificates for the addresses that
-/// the machine has now, renewed long before they end.
+/// Keeps what a control plane shows of itself right while it runs: certificates for the addresses that the machine has now,
+/// renewed long before they end, and where others are told to find it.
 final class ServerCertificates: Sendable {
     /// Between two looks at how long certificates still last.
     private static let interval = Duration.seconds(12 * 3600)
@@ -16,17 +16,19 @@ final class ServerCertificates: Sendable {
     private let load: @Sendable (NodeIdentity) throws -> ClusterIdentity
     private let server: APIServer
     private let kubelet: HTTPServerTLS
+    private let addresses: ControlPlaneAddresses
     private let node: Mutex<NodeIdentity>
     private let logger: Logger
 
     /// - Parameter load: the identity for a node's addresses; what does not fit any more is issued anew.
     init(
-        node: NodeIdentity, server: APIServer, kubelet: HTTPServerTLS, logger: Logger,
+        node: NodeIdentity, server: APIServer, kubelet: HTTPServerTLS, addresses: ControlPlaneAddresses, logger: Logger,
         load: @escaping @Sendable (NodeIdentity) throws -> ClusterIdentity
     ) {
         self.node = Mutex(node)
         self.server = server
         self.kubelet = kubelet
+        self.addresses = addresses
         self.load = load
         self.logger = logger
     }
@@ -44,10 +46,12 @@ final class ServerCertificates: Sendable {
         }
     }
 
-    /// Takes in that the machine has other addresses.
-    func addressesChanged(_ node: NodeIdentity) throws {
+    /// Takes in that the machine has other addresses. Those who connect by a new one find a certificate for it before anybody
+    /// is sent there.
+    func addressesChanged(_ node: NodeIdentity) async throws {
         guard self.node.withLock({ $0 }) != node else { return }
         try install(node)
+        try await server.advertise(addresses.advertisement)
         self.node.withLock { $0 = node }
         logger.notice(
             "The machine's addresses changed",
@@ -58,6 +62,7 @@ final class ServerCertificates: Sendable {
         let identity = try load(node)
         try server.replaceTLS(identity.apiServerTLS)
         try kubelet.replace(identity.kubeletTLS)
+        addresses.change(node, identity)
     }
 }
 

@@ -9,6 +9,7 @@ import KubeClient
 import Kubelet
 import LinuxSystem
 import Logging
+import MulticastDNS
 import NIOCore
 import NIOPosix
 import PKI
@@ -50,16 +51,17 @@ struct ServerComposition: Sendable {
 
     private func runParts(_ node: NodeIdentity, _ identity: ClusterIdentity, _ storage: SQLiteStorage) async throws {
         let eventLoops = MultiThreadedEventLoopGroup.singleton
-        let server = try makeServer(node, identity, storage, eventLoops)
+        let addresses = try ControlPlaneAddresses(configuration, node, identity)
+        let server = try makeServer(addresses, identity, storage, eventLoops)
         _ = try await server.bind()
         try writeKubeconfig(identity)
         let kubeletTLS = try HTTPServerTLS(identity.kubeletTLS)
         let parts = try await makeNode(node, server, kubeletTLS, eventLoops)
         let certificates = ServerCertificates(
-            node: node, server: server, kubelet: kubeletTLS, logger: logger.component("certificates")
-        ) {
-            try loadIdentity(of: $0)
-        }
+            node: node, server: server, kubelet: kubeletTLS, addresses: addresses,
+            logger: logger.component("certificates")
+        ) { try loadIdentity(of: $0) }
+        let responder = makeResponder(node, identity)
         let controlPlane = ControlPlane(
             configuration: configuration, server: server, identity: identity, nodeName: node.name, logger: logger)
         try await withThrowingTaskGroup { group in
@@ -69,8 +71,12 @@ struct ServerComposition: Sendable {
             group.addTask { try await certificates.run() }
             if Watchdog.isWanted { group.addTask { try await watchdog(node, server, eventLoops).run() } }
             group.addTask {
-                try await parts.run(configuration, logger) { try certificates.addressesChanged($0) }
+                try await parts.run(configuration, logger) { node in
+                    try await certificates.addressesChanged(node)
+                    await responder?.setLinks(try MulticastLink.links(with: node.addresses))
+                }
             }
+            if let responder { group.addTask { try await responder.run() } }
             announce(node)
             // All of them run until they are cancelled; the first that fails ends the others.
             try await group.next()
@@ -98,6 +104,16 @@ struct ServerComposition: Sendable {
     }
 
     // MARK: Parts
+
+    /// What lets workers find this machine on the link when they have lost it; nil where the configuration or the host name
+    /// does not allow it.
+    private func makeResponder(_ node: NodeIdentity, _ identity: ClusterIdentity) -> MulticastResponder? {
+        guard configuration.api.multicastDNS,
+            let advertisement = ServerDiscovery.advertisement(
+                node, port: configuration.api.port, authority: identity.authorityFingerprint)
+        else { return nil }
+        return MulticastResponder(advertisement, logger: logger.component("multicast-dns"))
+    }
 
     private func openStorage() throws -> SQLiteStorage {
         var settings = SQLiteStorage.Configuration(
@@ -132,11 +148,11 @@ struct ServerComposition: Sendable {
     }
 
     private func makeServer(
-        _ node: NodeIdentity, _ identity: ClusterIdentity, _ storage: SQLiteStorage, _ group: any EventLoopGroup
+        _ addresses: ControlPlaneAddresses, _ identity: ClusterIdentity, _ storage: SQLiteStorage,
+        _ group: any EventLoopGroup
     ) throws -> APIServer {
         var settings = APIServerConfiguration(
-            advertised: .init(host: (node.addresses.first ?? .loopbackV4).description, port: configuration.api.port),
-            serviceAccountKey: identity.serviceAccountKey)
+            advertised: addresses.advertisement, serviceAccountKey: identity.serviceAccountKey)
         settings.listeners = [.init(host: configuration.api.bindAddress, port: configuration.api.port)]
         settings.tls = try HTTPServerTLS(identity.apiServerTLS)
         settings.kubeletTLS = HTTPClientTLS(
@@ -145,11 +161,16 @@ struct ServerComposition: Sendable {
         settings.registry.serviceRange = configuration.network.serviceCIDR
         if let ports = configuration.portRange { settings.registry.nodePorts = ports }
         settings.version = ServerVersion(gitVersion: ProductVersion.git)
-        let makeJoinService = try joinServiceMaker(node, identity)
         return try APIServer(
             configuration: settings, storage: storage, group: group,
-            extensions: { client in [makeJoinService(client(.loopback, "swiftlet"))] },
-            logger: logger.component("api-server"))
+            extensions: { client in
+                [
+                    JoinService(
+                        client: client(.loopback, "swiftlet"), identity: identity,
+                        reserved: { addresses.reserved }, facts: { addresses.facts }, now: { .now() },
+                        logger: logger.component("join"))
+                ]
+            }, logger: logger.component("api-server"))
     }
 
     /// The address of the Service `kubernetes`: the first of its range.
@@ -157,23 +178,6 @@ struct ServerComposition: Sendable {
         get throws {
             let services = try configuration.range("network.serviceCIDR", configuration.network.serviceCIDR)
             return services.address.advanced(by: 1) ?? services.address
-        }
-    }
-
-    /// What lets boards join.
-    private func joinServiceMaker(
-        _ node: NodeIdentity, _ identity: ClusterIdentity
-    ) throws -> (any ResourceClient) -> JoinService {
-        let names = identity.apiServer.certificate.alternativeNames
-        let facts = ClusterFacts(
-            servers: node.addresses.map { configuration.apiServer(at: $0) },
-            clusterCIDR: configuration.network.clusterCIDR, serviceCIDR: configuration.network.serviceCIDR,
-            clusterDomain: configuration.network.clusterDomain)
-        return { client in
-            JoinService(
-                client: client, identity: identity,
-                reserved: .init(names: Set(names.dnsNames), addresses: Set(names.ipAddresses)), facts: { facts },
-                now: { .now() }, logger: logger.component("join"))
         }
     }
 

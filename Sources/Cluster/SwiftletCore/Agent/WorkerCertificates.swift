@@ -11,23 +11,17 @@ import Synchronization
 
 /// Renews a worker's certificates through the API, on disk and in the running process.
 final class WorkerCertificates: Sendable {
-    private struct State {
-        var membership: Membership
-        var addresses: [IPAddress]
-    }
-
-    private let stateDirectory: String
+    private let membership: CurrentMembership
     private let client: HTTPSClient
     private let kubelet: HTTPServerTLS
-    private let state: Mutex<State>
+    private let addresses: Mutex<[IPAddress]>
     private let logger: Logger
 
     init(
-        _ membership: Membership, node: NodeIdentity, stateDirectory: String, client: HTTPSClient,
-        kubelet: HTTPServerTLS, logger: Logger
+        _ membership: CurrentMembership, node: NodeIdentity, client: HTTPSClient, kubelet: HTTPServerTLS, logger: Logger
     ) {
-        state = Mutex(State(membership: membership, addresses: node.addresses))
-        self.stateDirectory = stateDirectory
+        self.membership = membership
+        addresses = Mutex(node.addresses)
         self.client = client
         self.kubelet = kubelet
         self.logger = logger
@@ -35,14 +29,14 @@ final class WorkerCertificates: Sendable {
 
     /// Runs until it is cancelled.
     func run() async throws {
-        let membership = state.withLock { $0.membership }
+        let membership = membership.value
         let clientRenewal = try renewal(.client, membership, membership.client) { [self] key in
-            try keep { $0.client = key }
+            try self.membership.change { $0.client = key }
             try client.replaceTLS(
                 HTTPClientTLS(verification: .authorities(membership.authorityPEM), identity: key.identity))
         }
         let servingRenewal = try renewal(.serving, membership, membership.serving) { [self] key in
-            try keep { $0.serving = key }
+            try self.membership.change { $0.serving = key }
             try kubelet.replace(Self.serverIdentity(key, membership))
         }
         try await withThrowingDiscardingTaskGroup { group in
@@ -53,9 +47,9 @@ final class WorkerCertificates: Sendable {
 
     /// Takes in that the machine has other addresses; the serving certificate follows when the Node tells of them.
     func addressesChanged(_ node: NodeIdentity) {
-        let isChanged = state.withLock { state in
-            defer { state.addresses = node.addresses }
-            return state.addresses != node.addresses
+        let isChanged = addresses.withLock { addresses in
+            defer { addresses = node.addresses }
+            return addresses != node.addresses
         }
         if isChanged { client.reconnect() }
     }
@@ -75,20 +69,10 @@ final class WorkerCertificates: Sendable {
         try CertificateRenewal(
             kind, nodeName: membership.nodeName, current: current.pem, client: client,
             names: { [self] in
-                SubjectAlternativeNames(ipAddresses: state.withLock { $0.addresses }.filter { !$0.isLoopback })
+                SubjectAlternativeNames(ipAddresses: addresses.withLock { $0 }.filter { !$0.isLoopback })
             }, random: .random(in: 0...1), now: { FileTime.now().seconds }, logger: logger
         ) { credential in
             try install(.init(certificatePEM: credential.certificate, keyPEM: credential.key))
-        }
-    }
-
-    /// Writes a changed membership before it is used.
-    private func keep(_ change: (inout Membership) -> Void) throws {
-        try state.withLock { state in
-            var membership = state.membership
-            change(&membership)
-            try membership.save(stateDirectory: stateDirectory)
-            state.membership = membership
         }
     }
 }

@@ -37,7 +37,8 @@ struct WorkerComposition: Sendable {
         let eventLoops = MultiThreadedEventLoopGroup.singleton
         // It is of the cluster that this node had of its own, whose API does not run any more.
         try Files.remove(configuration.kubeconfigPath)
-        let client = try membership.makeClient(group: eventLoops, logger: logger.component("api-client"))
+        let current = CurrentMembership(membership, stateDirectory: configuration.directories.state)
+        let client = try membership.makeClient(configuration, group: eventLoops, logger: logger.component("api-client"))
         let composition = KubeletComposition(
             configuration: configuration, node: node,
             subnet: try configuration.range("network.nodeCIDR", membership.nodeCIDR), isWorker: true,
@@ -46,11 +47,12 @@ struct WorkerComposition: Sendable {
         let tls = try HTTPServerTLS(WorkerCertificates.serverIdentity(membership.serving, membership))
         let parts = try await composition.make(client: client, tls: tls)
         let certificates = WorkerCertificates(
-            membership, node: node, stateDirectory: configuration.directories.state, client: client, kubelet: tls,
-            logger: logger.component("certificates"))
+            current, node: node, client: client, kubelet: tls, logger: logger.component("certificates"))
+        let servers = WorkerServers(current, client: client, logger: logger.component("servers"))
         try await withThrowingTaskGroup { group in
             group.addTask { try await client.run() }
             group.addTask { try await certificates.run() }
+            group.addTask { try await servers.run() }
             if Watchdog.isWanted { group.addTask { try await watchdog(node, client, eventLoops).run() } }
             group.addTask {
                 try await parts.run(configuration, logger) { certificates.addressesChanged($0) }
@@ -86,12 +88,16 @@ struct WorkerComposition: Sendable {
 
 extension Membership {
     /// A client of the cluster's API with the identity of this node.
-    func makeClient(group: any EventLoopGroup, logger: Logger) throws -> HTTPSClient {
-        try HTTPSClient(
-            HTTPSClientConfiguration(
-                servers: cluster.servers,
-                tls: HTTPClientTLS(verification: .authorities(authorityPEM), identity: client.identity),
-                userAgent: "kubelet/\(ProductVersion.git)"),
-            group: group, logger: logger)
+    func makeClient(
+        _ configuration: Configuration, group: any EventLoopGroup, logger: Logger
+    ) throws -> HTTPSClient {
+        var settings = HTTPSClientConfiguration(
+            servers: cluster.servers,
+            tls: HTTPClientTLS(verification: .authorities(authorityPEM), identity: client.identity),
+            userAgent: "kubelet/\(ProductVersion.git)")
+        let discovery = ServerDiscovery(
+            configuration: configuration, authorities: try fingerprints(), logger: logger)
+        settings.discover = { await discovery.servers() }
+        return try HTTPSClient(settings, group: group, logger: logger)
     }
 }

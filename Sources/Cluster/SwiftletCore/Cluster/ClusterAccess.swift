@@ -54,7 +54,8 @@ package struct ClusterAccess: Sendable {
         _ membership: Membership, _ body: (HTTPSClient) async throws -> Result
     ) async throws -> Result {
         try await with(
-            try membership.makeClient(group: MultiThreadedEventLoopGroup.singleton, logger: logger), body)
+            try membership.makeClient(
+                configuration.joined(membership), group: MultiThreadedEventLoopGroup.singleton, logger: logger), body)
     }
 
     private func administrator() throws -> HTTPSClient {

@@ -29,6 +29,8 @@ extension Configuration {
           port: 16443
           # Further names and addresses in the serving certificate.
           certificateNames: []
+          # Whether workers that have lost this server find it on the link by multicast DNS (UDP 5353).
+          multicastDNS: true
 
         kubelet:
           port: 10250

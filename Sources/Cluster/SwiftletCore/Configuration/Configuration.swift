@@ -39,6 +39,8 @@ package struct Configuration: Sendable, Hashable {
         package var port = 16443
         /// Further names and addresses in the serving certificate.
         package var certificateNames: [String] = []
+        /// Whether the server is found on the link by multicast DNS.
+        package var multicastDNS = true
     }
 
     package struct Kubelet: Sendable, Hashable {

@@ -77,6 +77,7 @@ extension Configuration {
             try reader.string("bindAddress", &api.bindAddress)
             try reader.integer("port", &api.port, in: 1...65535)
             try reader.list("certificateNames") { text, _ in api.certificateNames.append(text) }
+            try reader.flag("multicastDNS", &api.multicastDNS)
         }
         try reader.section("kubelet") { reader in
             try reader.integer("port", &kubelet.port, in: 1...65535)

@@ -24,6 +24,7 @@ package final class APIServer: Sendable {
     private let objects: ObjectHandlers
     private let logger: Logger
     private let readiness = Readiness()
+    private let advertised: AdvertisedPlace
 
     /// - Parameter extensions: Makes what serves further paths, given clients in this process.
     /// - Throws: ``PKIError`` when the key of service-account tokens is unusable.
@@ -36,6 +37,8 @@ package final class APIServer: Sendable {
     ) throws(PKIError) {
         self.configuration = configuration
         self.logger = logger
+        let advertised = AdvertisedPlace(configuration.advertised)
+        self.advertised = advertised
         let registry = Registry(storage: storage, settings: configuration.registry, clock: clock, logger: logger)
         self.registry = registry
         tokens = try ServiceAccountTokens(
@@ -69,9 +72,9 @@ package final class APIServer: Sendable {
             registry: registry, health: health,
             discovery: DiscoveryPaths(
                 table: registry.catalogue.table, version: configuration.version.gitVersion,
-                serverAddress: "\(configuration.advertised.host):\(configuration.advertised.port)"),
+                serverAddress: { advertised.authority }),
             tokens: tokens, metrics: metrics, limits: limits, version: configuration.version,
-            externalURL: "https://\(configuration.advertised.host):\(configuration.advertised.port)")
+            externalURL: { "https://\(advertised.authority)" })
         deadlines = RequestDeadlines(configuration.requestTimeout)
         let handler = APIHandler(
             authenticator: authenticator, authorizer: registry.authorizer, limits: limits, objects: objects,
@@ -112,11 +115,21 @@ package final class APIServer: Sendable {
         try configuration.tls?.replace(identity)
     }
 
+    /// Takes in that others reach this server elsewhere now: the endpoints of the service `kubernetes` follow. Nothing is
+    /// written where they say so already.
+    ///
+    /// - Throws: `StatusError` when they could not be written; to be called again.
+    package func advertise(_ place: APIServerConfiguration.Advertisement) async throws {
+        advertised.value.withLock { $0 = place }
+        try await KubernetesService(client: ownClient, registry: registry, advertised: place).ensure()
+    }
+
+    private var ownClient: InProcessClient { client(user: .loopback, manager: "kube-apiserver") }
+
     /// Serves until the task is cancelled.
     package func run() async throws {
         let system = SystemObjects(
-            client: client(user: .loopback, manager: "kube-apiserver"), registry: registry,
-            advertised: configuration.advertised, logger: logger)
+            client: ownClient, registry: registry, advertised: advertised.value.withLock { $0 }, logger: logger)
         let aggregation = RoleAggregation(
             client: client(user: .loopback, manager: "clusterrole-aggregation-controller"), registry: registry,
             logger: logger)
@@ -144,6 +157,19 @@ package final class APIServer: Sendable {
 
     /// Returns when the objects that every cluster has are there.
     package func waitUntilReady() async throws { try await readiness.wait() }
+}
+
+/// Where the server is to be reached, as it is now.
+private final class AdvertisedPlace: Sendable {
+    let value: Mutex<APIServerConfiguration.Advertisement>
+
+    init(_ value: APIServerConfiguration.Advertisement) { self.value = Mutex(value) }
+
+    /// `host:port`
+    var authority: String {
+        let endpoint = value.withLock { $0.endpoint }
+        return endpoint.host.contains(":") ? "[\(endpoint.host)]:\(endpoint.port)" : "\(endpoint.host):\(endpoint.port)"
+    }
 }
 
 /// A gate that opens once.

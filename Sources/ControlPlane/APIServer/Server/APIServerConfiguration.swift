@@ -21,8 +21,8 @@ package struct APIServerConfiguration: Sendable {
     package var listeners: [Listener] = []
     /// The server's certificate and the authorities of its clients; nil serves plain HTTP, for tests only.
     package var tls: HTTPServerTLS?
-    /// The address and port at which others reach this server: the endpoint of the service `kubernetes`.
-    package var advertised: Listener
+    /// Where others reach this server.
+    package var advertised: Advertisement
     /// Signs service-account tokens; its public half verifies them.
     package var serviceAccountKey: PrivateKey
     /// Keys that signed tokens which may still be about.
@@ -42,8 +42,24 @@ package struct APIServerConfiguration: Sendable {
     /// certificate that they are shown.
     package var kubeletTLS: HTTPClientTLS?
 
-    package init(advertised: Listener, serviceAccountKey: PrivateKey) {
+    package init(advertised: Advertisement, serviceAccountKey: PrivateKey) {
         self.advertised = advertised
         self.serviceAccountKey = serviceAccountKey
+    }
+
+    /// Where an API server is to be reached.
+    package struct Advertisement: Sendable, Hashable {
+        /// The annotation of the EndpointSlice `kubernetes` that has ``servers``, separated by spaces.
+        package static let serversAnnotation = "swiftlet.io/api-servers"
+
+        /// The endpoint of the service `kubernetes`.
+        package var endpoint: Listener
+        /// URLs of every address and name of the server, the best first, for clients outside of pods.
+        package var servers: [String]
+
+        package init(endpoint: Listener, servers: [String] = []) {
+            self.endpoint = endpoint
+            self.servers = servers
+        }
     }
 }

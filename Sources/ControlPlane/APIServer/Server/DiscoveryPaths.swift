@@ -11,9 +11,9 @@ struct DiscoveryPaths: Sendable {
     private let openAPI: OpenAPIDocuments
     private let table: ResourceTable
     /// `host:port`, as clients of any network reach the API.
-    private let serverAddress: String
+    private let serverAddress: @Sendable () -> String
 
-    init(table: ResourceTable, version: String, serverAddress: String) {
+    init(table: ResourceTable, version: String, serverAddress: @escaping @Sendable () -> String) {
         discovery = DiscoveryDocuments(table)
         openAPI = OpenAPIDocuments(table, version: version)
         self.table = table
@@ -32,7 +32,7 @@ struct DiscoveryPaths: Sendable {
         switch (parts.count, parts.first) {
         case (0, _): return Responses.json(["paths": JSON(rootPaths)])
         case (1, "api"):
-            return aggregated(call, core: true) ?? Responses.json(discovery.versions(serverAddress: serverAddress))
+            return aggregated(call, core: true) ?? Responses.json(discovery.versions(serverAddress: serverAddress()))
         case (1, "apis"): return aggregated(call, core: false) ?? Responses.json(discovery.groups)
         case (2, "api"): return try resources(GroupVersion("", parts[1]))
         case (2, "apis"):

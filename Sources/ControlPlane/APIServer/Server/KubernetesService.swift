@@ -9,7 +9,7 @@ import LinuxSystem
 struct KubernetesService: Sendable {
     let client: InProcessClient
     let registry: Registry
-    let advertised: APIServerConfiguration.Listener
+    let advertised: APIServerConfiguration.Advertisement
 
     private static let name = "kubernetes"
     private static let namespace = "default"
@@ -36,6 +36,7 @@ struct KubernetesService: Sendable {
         }
         var merged = existing
         for member in ["subsets", "endpoints", "ports"] { merged.json[member] = wanted.json[member] }
+        for (key, value) in wanted.annotations { merged.json["metadata", "annotations", key] = .string(value) }
         if merged != existing { _ = try await client.update(resource, object: merged) }
     }
 
@@ -52,7 +53,7 @@ struct KubernetesService: Sendable {
             "ipFamilies": [isIPv6 ? "IPv6" : "IPv4"], "ipFamilyPolicy": "SingleStack", "sessionAffinity": "None",
             "internalTrafficPolicy": "Cluster",
             "ports": [
-                ["name": "https", "port": 443, "protocol": "TCP", "targetPort": JSON(advertised.port)]
+                ["name": "https", "port": 443, "protocol": "TCP", "targetPort": JSON(advertised.endpoint.port)]
             ],
         ]
         return object
@@ -63,8 +64,8 @@ struct KubernetesService: Sendable {
         object.json["metadata", "labels"] = ["endpointslice.kubernetes.io/skip-mirror": "true"]
         object.json["subsets"] = [
             [
-                "addresses": [["ip": .string(advertised.host)]],
-                "ports": [["name": "https", "port": JSON(advertised.port), "protocol": "TCP"]],
+                "addresses": [["ip": .string(advertised.endpoint.host)]],
+                "ports": [["name": "https", "port": JSON(advertised.endpoint.port), "protocol": "TCP"]],
             ]
         ]
         return object
@@ -73,11 +74,18 @@ struct KubernetesService: Sendable {
     private func slice() -> KubeObject {
         var object = object(.init("discovery.k8s.io", "v1", "EndpointSlice"))
         object.json["metadata", "labels"] = ["kubernetes.io/service-name": "kubernetes"]
-        object.json["addressType"] = advertised.host.contains(":") ? "IPv6" : "IPv4"
+        if !advertised.servers.isEmpty {
+            object.json["metadata", "annotations"] = [
+                APIServerConfiguration.Advertisement.serversAnnotation: .string(
+                    advertised.servers.joined(separator: " "))
+            ]
+        }
+        let endpoint = advertised.endpoint
+        object.json["addressType"] = endpoint.host.contains(":") ? "IPv6" : "IPv4"
         object.json["endpoints"] = [
-            ["addresses": [.string(advertised.host)], "conditions": ["ready": true]]
+            ["addresses": [.string(endpoint.host)], "conditions": ["ready": true]]
         ]
-        object.json["ports"] = [["name": "https", "port": JSON(advertised.port), "protocol": "TCP"]]
+        object.json["ports"] = [["name": "https", "port": JSON(endpoint.port), "protocol": "TCP"]]
         return object
     }
 }

@@ -17,7 +17,7 @@ struct PathHandlers: Sendable {
     let limits: InFlightLimits
     let version: ServerVersion
     /// The URL at which clients reach this server, for the discovery of the token issuer.
-    let externalURL: String
+    let externalURL: @Sendable () -> String
 
     func answer(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
         guard call.request.method == .GET || call.request.method == .HEAD else {
@@ -43,7 +43,7 @@ struct PathHandlers: Sendable {
 
     private func issuerMetadata(_ tokens: ServiceAccountTokens) -> JSON {
         [
-            "issuer": .string(tokens.issuer), "jwks_uri": .string("\(externalURL)/openid/v1/jwks"),
+            "issuer": .string(tokens.issuer), "jwks_uri": .string("\(externalURL())/openid/v1/jwks"),
             "response_types_supported": ["id_token"], "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["RS256"],
         ]

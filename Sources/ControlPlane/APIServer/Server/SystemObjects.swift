@@ -9,7 +9,7 @@ import Logging
 struct SystemObjects: Sendable {
     let client: InProcessClient
     let registry: Registry
-    let advertised: APIServerConfiguration.Listener
+    let advertised: APIServerConfiguration.Advertisement
     let logger: Logger
 
     static let namespaces = ["default", "kube-system", "kube-public", "kube-node-lease"]

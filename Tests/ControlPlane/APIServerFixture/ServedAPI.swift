@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import APIServer
 import HTTPTransport
 import JSON
 import KubeAPI
@@ -8,24 +9,22 @@ import LinuxSystem
 import Logging
 import NIOCore
 import NIOPosix
-import PKI
-import Storage
-import StorageSQLite
+package import PKI
+package import StorageSQLite
 
-@testable import APIServer
+/// An API server on a free port of the loopback interface, with its credentials, for tests.
+package struct ServedAPI: Sendable {
+    package let server: APIServer
+    /// May do everything.
+    package let client: InProcessClient
+    package let storage: SQLiteStorage
+    package let port: Int
+    package let authority: CertificateAuthority
 
-/// An API server on a free port of the loopback interface, with its credentials.
-struct ServedAPI: Sendable {
-    let server: APIServer
-    let client: InProcessClient
-    let storage: SQLiteStorage
-    let port: Int
-    let authority: CertificateAuthority
-
-    static let adminToken = "admin-token-for-tests"
+    package static let adminToken = "admin-token-for-tests"
 
     /// Serves while `body` runs.
-    static func run(
+    package static func run(
         configure: (inout APIServerConfiguration) -> Void = { _ in }, logger: Logger = Logger(label: "test"),
         _ body: @Sendable @escaping (ServedAPI) async throws -> Void
     ) async throws {
@@ -38,7 +37,8 @@ struct ServedAPI: Sendable {
                 alternativeNames: .init(dnsNames: ["localhost"], ipAddresses: [.loopbackV4]), purposes: [.server],
                 validity: .backdated(now: now, lifetimeSeconds: 86400)))
         var configuration = APIServerConfiguration(
-            advertised: .init(host: "10.9.9.9", port: 16443), serviceAccountKey: try .generate(.rsa2048))
+            advertised: .init(endpoint: .init(host: "10.9.9.9", port: 16443)),
+            serviceAccountKey: try .generate(.rsa2048))
         configuration.listeners = [.init(host: "127.0.0.1", port: 0)]
         configuration.tls = try HTTPServerTLS(
             .init(
@@ -52,27 +52,36 @@ struct ServedAPI: Sendable {
         let server = try APIServer(
             configuration: configuration, storage: storage, group: MultiThreadedEventLoopGroup.singleton,
             logger: logger)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await storage.run() }
+        try await whileRunning([{ try await storage.run() }]) {
             let addresses = try await server.bind()
-            group.addTask { try await server.run() }
-            try await server.waitUntilReady()
-            let served = ServedAPI(
-                server: server, client: server.client(user: .loopback, manager: "test"), storage: storage,
-                port: addresses.first?.port ?? 0, authority: authority)
-            let result: Result<Void, any Error>
-            do {
-                try await body(served)
-                result = .success(())
-            } catch {
-                result = .failure(error)
+            try await whileRunning([{ try await server.run() }]) {
+                try await server.waitUntilReady()
+                try await body(
+                    ServedAPI(
+                        server: server, client: server.client(user: .loopback, manager: "test"), storage: storage,
+                        port: addresses.first?.port ?? 0, authority: authority))
             }
-            group.cancelAll()
-            // The servers end by being cancelled.
-            do { try await group.waitForAll() } catch is CancellationError {}
-            try result.get()
         }
     }
 
-    var url: String { "https://127.0.0.1:\(port)" }
+    package var url: String { "https://127.0.0.1:\(port)" }
+}
+
+/// Runs tasks that end by being cancelled, while `body` runs.
+package func whileRunning(
+    _ tasks: [@Sendable () async throws -> Void], _ body: () async throws -> Void
+) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+        for task in tasks { group.addTask { try await task() } }
+        let result: Result<Void, any Error>
+        do {
+            try await body()
+            result = .success(())
+        } catch {
+            result = .failure(error)
+        }
+        group.cancelAll()
+        do { try await group.waitForAll() } catch is CancellationError {}
+        try result.get()
+    }
 }
