@@ -28,6 +28,10 @@ final class Sequencer: @unchecked Sendable {
         var isClosed = false
     }
 
+    /// So many writers at once will come back at once: the next batch waits for them for a moment, and the disk syncs less often
+    /// (as PostgreSQL's `commit_delay` and `commit_siblings`).
+    private static let crowd = 3
+    private static let gatheringTime = DispatchTimeInterval.microseconds(1_000)
     /// How many revisions of volatile keys one write to the disk allows.
     private static let reservation: Revision = 10_000
     /// Pages in the write-ahead log from which it is folded into the database beside the writer (4 MiB) ...
@@ -89,7 +93,7 @@ final class Sequencer: @unchecked Sendable {
         inbox.withLock { $0.isClosed = true }
         await withCheckedContinuation { continuation in
             queue.async {
-                self.drain()
+                self.drain(gathering: false)
                 self.closeFile()
                 continuation.resume()
             }
@@ -98,12 +102,15 @@ final class Sequencer: @unchecked Sendable {
 
     // MARK: On the queue
 
-    private func drain() {
+    private func drain(gathering: Bool = true) {
         while true {
             let batch = takeBatch()
             if batch.isEmpty { return }
             commit(batch)
             checkpointLogIfNeeded()
+            if gathering, batch.count >= Self.crowd {
+                return queue.asyncAfter(deadline: .now() + Self.gatheringTime) { self.drain() }
+            }
         }
     }
 

@@ -64,6 +64,10 @@ package struct HTTPResponse: Sendable {
 package protocol HTTPBodyWriter: Sendable {
     /// Writes and flushes; waits while the peer does not read. Throws when the connection is gone.
     func write(_ bytes: ByteBuffer) async throws
+    /// Waits a few milliseconds, so that what comes meanwhile can be written at once.
+    ///
+    /// For bodies of many small pieces: each write costs a TLS record, a system call and a packet.
+    func rest() async
 }
 
 /// A connection that has left HTTP behind (exec, attach, port-forward).

@@ -6,7 +6,7 @@ import JSON
 import KubeAPI
 import KubeClient
 import LinuxSystem
-import Logging
+package import Logging
 import NIOCore
 import NIOPosix
 package import PKI

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import APIServerFixture
 import Foundation
 import InMemoryLogging
 import KubeAPI

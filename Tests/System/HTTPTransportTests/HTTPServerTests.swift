@@ -21,6 +21,15 @@ import Testing
     }
 
     @Test(arguments: [HTTPServer.Placement.eventLoop, .concurrentPool])
+    func streamsRestTogether(placement: HTTPServer.Placement) async throws {
+        try await withServer(TestHandler(), placement: placement) { server in
+            let urls = Array(repeating: server.url + "/stream", count: 20)
+            let answer = try await run("curl", ["-sS", "-k", "--max-time", "10", "--http2", "--parallel"] + urls)
+            #expect(answer.output.split(separator: "\n").count == 100, "\(answer)")
+        }
+    }
+
+    @Test(arguments: [HTTPServer.Placement.eventLoop, .concurrentPool])
     func collectsBodies(placement: HTTPServer.Placement) async throws {
         try await withServer(TestHandler(), placement: placement) { server in
             let body = String(repeating: "0123456789abcdef", count: 100_000)

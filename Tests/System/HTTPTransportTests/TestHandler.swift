@@ -47,7 +47,10 @@ final class TestHandler: HTTPHandler {
         .init(
             status: .ok,
             body: .stream { writer in
-                for number in 0..<count { try await writer.write(ByteBuffer(string: "piece \(number)\n")) }
+                for number in 0..<count {
+                    try await writer.write(ByteBuffer(string: "piece \(number)\n"))
+                    await writer.rest()
+                }
             })
     }
 

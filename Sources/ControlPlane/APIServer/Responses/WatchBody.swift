@@ -96,7 +96,10 @@ struct WatchBody: Sendable {
                         guard let events = try await watch.next() else { return (true, encoder) }
                         var buffer = ByteBuffer()
                         for event in events { try encoder.append(event, to: &buffer) }
-                        if buffer.readableBytes > 0 { try await Self.send(buffer, writer) }
+                        guard buffer.readableBytes > 0 else { continue }
+                        try await Self.send(buffer, writer)
+                        // The first change of a quiet time goes out at once; those of a busy time go together.
+                        await writer.rest()
                     } catch is CancellationError {
                         // Either the period is over or the request is.
                         return (false, encoder)

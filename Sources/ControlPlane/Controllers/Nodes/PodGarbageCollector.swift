@@ -106,7 +106,7 @@ package final class PodGarbageCollector: ControlLoop {
     private func deleteOldest() async throws {
         let surplus = Self.surplus(of: pods.list(index: Self.endedIndex, value: ""), limit: limit)
         guard !surplus.isEmpty else { return }
-        context.logger.info("Deleting pods that have ended long ago", metadata: ["pods": "\(surplus.count)"])
+        context.logger.info("Deleting pods that have ended long ago", metadata: ["count": "\(surplus.count)"])
         for pod in surplus {
             var options = DeleteOptions(gracePeriodSeconds: 0)
             options.preconditionUID = pod.uid

@@ -160,6 +160,13 @@ final class Exchange: @unchecked Sendable {
         await Task.yield()
     }
 
+    /// Waits for the loop's next beat.
+    func rest() async {
+        await withCheckedContinuation { continuation in
+            onLoop { StreamBeat.next(on: self.loop) { continuation.resume() } }
+        }
+    }
+
     private func wait(_ waiter: Waiter<Void>, writing bytes: ByteBuffer?) {
         guard waiter.isWaiting else { return }
         guard let sink else { return waiter.resume(throwing: HTTPTransportError.connectionClosed) }
@@ -178,4 +185,5 @@ private struct ExchangeWriter: HTTPBodyWriter {
     let exchange: Exchange
 
     func write(_ bytes: ByteBuffer) async throws { try await exchange.write(bytes) }
+    func rest() async { await exchange.rest() }
 }
