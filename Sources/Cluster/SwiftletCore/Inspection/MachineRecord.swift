@@ -63,7 +63,7 @@ struct MachineRecord {
     /// Each cgroup of pods with what it uses and may use, on one line.
     private func cgroups() -> String {
         // Version 2, or the hierarchies of version 1 that matter here.
-        let roots = ["", "/memory", "/pids", "/cpu,cpuacct"].map {
+        let roots = ["", "/memory", "/pids", "/cpu", "/cpuacct"].map {
             "/sys/fs/cgroup\($0)\(configuration.kubelet.cgroupRoot)"
         }
         let lines = roots.filter(Files.exists).flatMap { root in
