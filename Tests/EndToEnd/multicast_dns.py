@@ -93,8 +93,8 @@ def lie(address, authority, log):
     body += record(instance, 33, struct.pack("!3H", 0, 0, 16443) + encode_name(host))
     body += record(instance, 16, bytes([len(text)]) + text)
     body += record(host, 1, socket.inet_aton(address))
-    # And one that leads nowhere.
-    body += record(host, 1, socket.inet_aton("192.0.2.1"))
+    # And one on the link that nobody has.
+    body += record(host, 1, socket.inet_aton(address.rsplit(".", 1)[0] + ".250"))
     listening = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(GROUP)

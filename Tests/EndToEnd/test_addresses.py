@@ -76,7 +76,8 @@ class MovingTestCase(NodeTestCase):
 
     def check_pods(self):
         self.assertEqual(self.status_of_pod(), self.container)
-        self.assertEqual(self.node.kubectl("logs", "there").stdout, "hello\n")
+        # A worker whose own address has changed needs a certificate for it first.
+        until(lambda: self.node.kubectl("logs", "there", check=False).stdout == "hello\n", 60, "the pod's log")
         self.assertEqual(self.node.kubectl("exec", "there", "--", "echo", "alive").stdout, "alive\n")
         # What is new comes to the worker, too.
         self.node.kubectl("delete", "pod", "new", "--ignore-not-found", "--now")
