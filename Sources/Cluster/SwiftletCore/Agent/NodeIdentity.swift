@@ -41,14 +41,17 @@ struct NodeIdentity: Sendable, Hashable {
     /// loopback at last, so that a board without network still is a node of its own.
     private static func findAddresses(bridge: String) throws -> [IPAddress] {
         let session = try RouteSession()
-        let links = try session.links().filter { $0.isUp && !$0.isLoopback && $0.name != bridge && $0.kind != "veth" }
+        let links = try session.links().filter { $0.isUp && !$0.isLoopback && $0.name != bridge }
         let uplink = try session.routes().filter { $0.destination.prefixLength == 0 }
             .min { $0.priority ?? 0 < $1.priority ?? 0 }
-        // A node in a network namespace of its own has a veth as its only way out.
-        let eligible = Set(links.map(\.index) + [uplink?.link].compactMap { $0 })
-        let found = try session.addresses().filter {
-            eligible.contains($0.link) && $0.network.address.isV4 && !$0.network.address.isLinkLocal
+        let usable = try session.addresses().filter { $0.network.address.isV4 && !$0.network.address.isLinkLocal }
+        func addresses(of links: [Link]) -> [LinkAddress] {
+            let eligible = Set(links.map(\.index) + [uplink?.link].compactMap { $0 })
+            return usable.filter { eligible.contains($0.link) }
         }
+        // A veth leads to containers, but in a network namespace it may be the only way out, also without a default route.
+        var found = addresses(of: links.filter { $0.kind != "veth" })
+        if found.isEmpty { found = addresses(of: links) }
         let sorted = found.sorted { left, right in
             let (isLeft, isRight) = (left.link == uplink?.link, right.link == uplink?.link)
             return isLeft == isRight ? left.link < right.link : isLeft
