@@ -78,17 +78,24 @@ struct CgroupDevices {
             I.load32(to: 2, from: 1, offset: 0), I.and(2, 0xFFFF), I.load32(to: 3, from: 1, offset: 0),
             I.shiftRight(3, 16), I.load32(to: 4, from: 1, offset: 4), I.load32(to: 5, from: 1, offset: 8),
         ]
-        for rule in rules.reversed() { code += Self.block(rule) }
+        for rule in rules.reversed() {
+            code += Self.block(rule)
+            // It decides about everything that comes so far: the kernel refuses programs with instructions that are never reached.
+            if Self.matchesAll(rule) { return code }
+        }
         // Without a matching rule the parent's rules are all there are.
         code += [I.move(0, 1), I.exit]
         return code
     }
 
+    private static func matchesAll(_ rule: RuntimeSpec.DeviceRule) -> Bool {
+        rule.type.map { $0.isEmpty || $0 == "a" } ?? true
+    }
+
     private static func block(_ rule: RuntimeSpec.DeviceRule) -> [UInt64] {
         typealias I = BPFInstruction
         let result = [I.move(0, rule.allow ? 1 : 0), I.exit]
-        let type = rule.type ?? "a"
-        if type == "a" || type.isEmpty { return result }
+        guard let type = rule.type, !matchesAll(rule) else { return result }
         // Each test jumps over the rest of the block; the distances are known from the end.
         var tests: [(UInt16) -> [UInt64]] = []
         // BPF_DEVCG_DEV_BLOCK is 1, BPF_DEVCG_DEV_CHAR is 2.
