@@ -114,6 +114,28 @@ import Testing
         #expect(run(program, type: 1, access: 2, major: 8, minor: 0) == 0)
         #expect(run(program, type: 2, access: 3, major: 10, minor: 200) == 0)
     }
+
+    /// The kernel verifies programs, and refuses those with instructions that are never reached.
+    @Test(
+        arguments: [
+            [], [.init(allow: false, access: "rwm")], [.init(allow: true, type: "c", major: 1, minor: 3)],
+            [.init(allow: true, type: "c", access: "m"), .init(allow: true, type: "a", access: "rwm")],
+        ] as [[RuntimeSpec.DeviceRule]])
+    func theKernelTakesTheProgram(rules: [RuntimeSpec.DeviceRule]) throws {
+        // The unified hierarchy is there also beside those of version 1.
+        let hierarchy = try #require(try MountInfo.current().first { $0.type == "cgroup2" })
+        let directory =
+            "\(hierarchy.mountPoint)/launcher-test-devices-\(Processes.current)-\(rules.count)-\(rules.hashValue)"
+        var spec = Features.exampleSpec
+        spec.linux.resources?.devices += rules
+        try Files.makeDirectories(directory)
+        do {
+            try DeviceFilter.attach(CgroupDevices(spec).program, to: directory)
+        } catch {
+            Issue.record("\(error)")
+        }
+        try Files.removeDirectory(directory)
+    }
 }
 
 @Suite struct ConversionTests {
