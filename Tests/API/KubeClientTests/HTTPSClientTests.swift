@@ -114,7 +114,12 @@ import Testing
 
     /// One that accepts connections and says nothing costs a moment: with an endless patience this would not end.
     @Test(.timeLimit(.minutes(1))) func doesNotWaitForAServerThatIsSilent() async throws {
+        let accepted = Mutex<[any Channel]>([])
         let silent = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                accepted.withLock { $0.append(channel) }
+                return channel.eventLoop.makeSucceededVoidFuture()
+            }
             .bind(host: "127.0.0.1", port: 0).get()
         try await withAPI(
             RecordingAPI(), deadServers: ["https://127.0.0.1:\(silent.localAddress?.port ?? 0)"],
@@ -124,8 +129,10 @@ import Testing
             }
         ) { _, client in
             _ = try await client.get(configMaps, namespace: nil, name: "a")
+            // A client closes when its attempts to connect are over, however patient they are.
+            try await silent.close()
+            for channel in accepted.withLock({ $0 }) { try await channel.close() }
         }
-        try await silent.close()
     }
 
     @Test func movesToAnotherServerWhenItsOwnGoes() async throws {

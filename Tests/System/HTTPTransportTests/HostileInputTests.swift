@@ -100,10 +100,10 @@ import Testing
 
     @Test func cutsOffThoseThatDawdle() async throws {
         var limits = HTTPServerLimits()
-        limits.handshakeTimeout = .milliseconds(200)
-        limits.headerTimeout = .milliseconds(200)
-        limits.idleTimeout = .milliseconds(200)
-        limits.bodyTimeout = .milliseconds(200)
+        limits.handshakeTimeout = .seconds(1)
+        limits.headerTimeout = .seconds(1)
+        limits.idleTimeout = .seconds(1)
+        limits.bodyTimeout = .seconds(1)
         try await withServer(TestHandler(), limits: limits) { server in
             do {
                 let answer = try await converse(server, port: server.port, [[0x16, 0x03]])
