@@ -24,7 +24,7 @@ import Testing
     func streamsRestTogether(placement: HTTPServer.Placement) async throws {
         try await withServer(TestHandler(), placement: placement) { server in
             let urls = Array(repeating: server.url + "/stream", count: 20)
-            let answer = try await run("curl", ["-sS", "-k", "--max-time", "10", "--http2", "--parallel"] + urls)
+            let answer = try await run("curl", ["-sS", "-k", "--max-time", "60", "--http2", "--parallel"] + urls)
             #expect(answer.output.split(separator: "\n").count == 100, "\(answer)")
         }
     }
