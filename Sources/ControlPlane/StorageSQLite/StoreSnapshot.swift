@@ -20,20 +20,9 @@ package enum StoreSnapshot: Sendable {
     ///
     /// - Throws: ``StorageOpenError`` when there is no store, it is damaged, or the target cannot be written.
     package static func write(of directory: String, to target: String) throws(StorageOpenError) {
-        let source = directory + "/" + StoreFile.fileName
-        do {
-            guard Files.exists(source) else { throw SystemError("open", source, errno: Errno.ENOENT) }
-            var configuration = GRDB.Configuration()
-            configuration.readonly = true
-            configuration.busyMode = .timeout(10)
-            let database = try DatabaseQueue(path: source, configuration: configuration)
-            try database.inDatabase { db in
-                try db.execute(sql: "VACUUM INTO ?", arguments: [target])
-            }
-            try database.close()
+        try query(directory) { db in
+            try db.execute(sql: "VACUUM INTO ?", arguments: [target])
             try FileDescriptor.open(target, .read).synchronize(target)
-        } catch {
-            throw StoreFault(error, path: source).openError
         }
     }
 
@@ -43,6 +32,20 @@ package enum StoreSnapshot: Sendable {
     package static func read(
         _ directory: String, prefix: String, _ body: ([UInt8]) -> Void
     ) throws(StorageOpenError) {
+        try query(directory) { db in
+            let rows = try Row.fetchCursor(
+                db, sql: "SELECT value FROM object WHERE substr(key, 1, ?) = ?",
+                arguments: [prefix.unicodeScalars.count, prefix])
+            while let row = try rows.next() {
+                body(try row.withUnsafeData(atIndex: 0) { [UInt8]($0 ?? Data()) })
+            }
+        }
+    }
+
+    /// Opens a store that may be in use, for reading.
+    private static func query(
+        _ directory: String, _ body: (Database) throws -> Void
+    ) throws(StorageOpenError) {
         let source = directory + "/" + StoreFile.fileName
         do {
             guard Files.exists(source) else { throw SystemError("open", source, errno: Errno.ENOENT) }
@@ -50,14 +53,7 @@ package enum StoreSnapshot: Sendable {
             configuration.readonly = true
             configuration.busyMode = .timeout(10)
             let database = try DatabaseQueue(path: source, configuration: configuration)
-            try database.inDatabase { db in
-                let rows = try Row.fetchCursor(
-                    db, sql: "SELECT value FROM object WHERE substr(key, 1, ?) = ?",
-                    arguments: [prefix.unicodeScalars.count, prefix])
-                while let row = try rows.next() {
-                    body(try row.withUnsafeData(atIndex: 0) { [UInt8]($0 ?? Data()) })
-                }
-            }
+            try database.inDatabase(body)
             try database.close()
         } catch {
             throw StoreFault(error, path: source).openError
