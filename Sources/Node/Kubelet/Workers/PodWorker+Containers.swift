@@ -277,10 +277,7 @@ extension ContainerInstance {
 
 extension ContainerExit {
     init(_ exit: ContainerExitStatus, message: String) {
-        let reason: String? =
-            exit.isOutOfMemory
-            ? "OOMKilled" : exit.isUnknown ? "Unknown" : nil
         self.init(
-            exitCode: exit.exitCode, signal: 0, reason: reason, message: message, finishedAt: exit.finishedAt)
+            exitCode: exit.exitCode, signal: 0, reason: exit.reason, message: message, finishedAt: exit.finishedAt)
     }
 }

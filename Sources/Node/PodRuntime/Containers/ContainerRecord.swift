@@ -52,10 +52,10 @@ package struct ContainerExitStatus: Hashable, Sendable {
         self.finishedAt = finishedAt
     }
 
-    /// Why it ended, as container statuses name it.
-    var reason: String {
-        if isUnknown { return "ContainerStatusUnknown" }
+    /// Why it ended, in a word.
+    package var reason: String {
         if isOutOfMemory { return "OOMKilled" }
+        if isUnknown { return "Unknown" }
         return exitCode == 0 ? "Completed" : "Error"
     }
 }
