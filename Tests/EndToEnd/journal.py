@@ -8,8 +8,9 @@ import os
 import pathlib
 import socket
 import subprocess
+import unittest
 
-from nodes import run, until
+from node import Node, NodeTestCase, run, until
 
 JOURNALD = pathlib.Path("/usr/lib/systemd/systemd-journald")
 
@@ -62,3 +63,16 @@ class Journal:
         run("journalctl", "--sync")
         text = run("journalctl", "--no-pager", "--output=json", "--all", *matches).stdout
         return [json.loads(line) for line in text.splitlines()]
+
+
+@unittest.skipUnless(JOURNALD.exists(), "systemd is not installed")
+class JournalTestCase(NodeTestCase):
+    """Tests of a node, not started yet, whose agent logs to a journal of their own."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.journal = Journal()
+        cls.addClassCleanup(cls.journal.end)
+        cls.node = Node()
+        cls.addClassCleanup(cls.node.remove)
+        cls.node.journal = cls.journal

@@ -7,21 +7,16 @@ import stat
 import tarfile
 import unittest
 
-from journal import JOURNALD, Journal
-from node import Node, NodeTestCase, run, until
+from journal import JournalTestCase
+from node import run, until
 
 PLANTED = "pl4nted"
 
 
-@unittest.skipUnless(JOURNALD.exists(), "systemd is not installed")
-class InspectTests(NodeTestCase):
+class InspectTests(JournalTestCase):
     @classmethod
     def setUpClass(cls):
-        cls.journal = Journal()
-        cls.addClassCleanup(cls.journal.end)
-        cls.node = Node()
-        cls.addClassCleanup(cls.node.remove)
-        cls.node.journal = cls.journal
+        super().setUpClass()
         text = cls.node.configuration.read_text().replace(
             "    127.0.0.1:5000: {insecure: true}",
             f"    127.0.0.1:5000: {{insecure: true, mirrors: ['http://robot:{PLANTED}-1@10.0.0.9:5000']}}"

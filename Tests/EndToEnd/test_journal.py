@@ -4,19 +4,14 @@
 import json
 import unittest
 
-from journal import JOURNALD, Journal
-from node import Node, NodeTestCase, until
+from journal import JournalTestCase
+from node import until
 
 
-@unittest.skipUnless(JOURNALD.exists(), "systemd is not installed")
-class JournalTests(NodeTestCase):
+class JournalTests(JournalTestCase):
     @classmethod
     def setUpClass(cls):
-        cls.journal = Journal()
-        cls.addClassCleanup(cls.journal.end)
-        cls.node = Node()
-        cls.addClassCleanup(cls.node.remove)
-        cls.node.journal = cls.journal
+        super().setUpClass()
         cls.node.start()
         cls.node.import_test_image()
 
