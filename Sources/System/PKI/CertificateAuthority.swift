@@ -54,6 +54,25 @@ package struct CertificateAuthority: Sendable {
         return try builder.sign(with: self.key)
     }
 
+    /// Certifies another authority (a cross-certificate, RFC 5280, section 3.2): with it behind a certificate of the other
+    /// one, who trusts only this authority can verify that certificate.
+    ///
+    /// - Parameter other: must have another name than this authority, or verifiers take one for the other.
+    package func certify(_ other: Certificate) throws(PKIError) -> Certificate {
+        let operation = "certify the authority \(other.subject)"
+        guard other.isAuthority, other.subject != certificate.subject else {
+            throw PKIError(.unsupported, operation, "it is no authority, or has the name of the one that certifies it")
+        }
+        let builder = try CertificateBuilder(
+            subject: other.subject, issuer: X509_get_subject_name(certificate.pointer), key: other.publicKey.pointer,
+            validity: Validity(
+                notBefore: max(certificate.validity.notBefore, other.validity.notBefore),
+                notAfter: min(certificate.validity.notAfter, other.validity.notAfter)))
+        try builder.addUsage(isAuthority: true)
+        try builder.addKeyIdentifiers(issuer: certificate.pointer)
+        return try builder.sign(with: self.key)
+    }
+
     /// Issues a certificate for a new key.
     package func issue(
         _ profile: CertificateProfile, algorithm: PrivateKey.Algorithm = .p256

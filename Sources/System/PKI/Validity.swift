@@ -32,4 +32,15 @@ package struct Validity: Hashable, Sendable {
     }
 
     package func contains(_ time: Int64) -> Bool { notBefore <= time && time <= notAfter }
+
+    /// Whether a clock that says `now` has been set since the machine was switched on, as far as anybody can tell.
+    package static func isClockSet(_ now: Int64) -> Bool { now >= plausibleNow }
+
+    /// The time at which a certificate with this validity is judged while the clock says `now`.
+    ///
+    /// A clock that was never set says nothing about a certificate's age, so that one is judged at a time when it holds;
+    /// everything else about it is verified as always.
+    package func judged(at now: Int64) -> Int64 {
+        Self.isClockSet(now) ? now : min(max(now, notBefore), notAfter)
+    }
 }

@@ -130,6 +130,41 @@ import Testing
         #expect(lasting.certificate.validity == late)
     }
 
+    @Test func aCertifiedAuthorityIsRecognisedByWhoKnowsOnlyTheOther() throws {
+        let openssl = try OpenSSLCommand()
+        let (old, new) = (try Self.authority("old"), try Self.authority("new"))
+        let bridge = try old.certify(new.certificate)
+        #expect(bridge.isAuthority && bridge.subject == new.certificate.subject)
+        let leaf = try new.issue(Self.serverProfile()).certificate
+        let verifier = try CertificateVerifier(trusting: [old.certificate])
+        #expect(throws: PKIError.self) { try verifier.verify(leaf, purpose: .server, at: Self.now) }
+        try verifier.verify(leaf, intermediates: [bridge], purpose: .server, at: Self.now)
+        for (name, certificate) in [("leaf", leaf), ("bridge", bridge)] {
+            try openssl.write(certificate.pem(), to: "\(name).pem")
+        }
+        // Those who know the old one, the new one, or both.
+        for trusted in [[old], [new], [old, new]] {
+            try openssl.write(trusted.flatMap { try $0.certificate.pem() }, to: "ca.pem")
+            let verdict = try openssl.run(
+                "verify", "-x509_strict", "-attime", "\(Self.now)", "-CAfile", "ca.pem", "-untrusted", "bridge.pem",
+                "leaf.pem")
+            #expect(verdict.status == 0, "\(verdict.output)")
+        }
+        #expect(throws: PKIError.self) { try old.certify(leaf) }
+        #expect(throws: PKIError.self) { try old.certify(Self.authority("old").certificate) }
+    }
+
+    @Test func aClockThatWasNeverSetJudgesNoAge() {
+        let validity = Validity(notBefore: Self.now, notAfter: Self.now + 60)
+        for time in [0, 1_000_000, Validity.plausibleNow - 1] {
+            #expect(validity.contains(validity.judged(at: time)))
+        }
+        for time in [Validity.plausibleNow, Self.now - 1, Self.now + 61] {
+            #expect(!validity.contains(validity.judged(at: time)))
+        }
+        #expect(validity.judged(at: Self.now + 5) == Self.now + 5)
+    }
+
     @Test func requestsAreSignedParsedAndIssued() throws {
         let openssl = try OpenSSLCommand()
         let key = try PrivateKey.generate()

@@ -104,7 +104,10 @@ final class Authenticator: Sendable {
             throw Self.unauthorized
         }
         let subject = certificate.subject
-        guard !subject.commonName.isEmpty, certificate.validity.contains(now) else { throw Self.unauthorized }
+        let validity = certificate.validity
+        guard !subject.commonName.isEmpty, validity.contains(validity.judged(at: now)) else {
+            throw Self.unauthorized
+        }
         let user = UserInfo(
             name: subject.commonName, groups: subject.organizations + [UserInfo.WellKnown.authenticatedGroup],
             extra: [UserInfo.ExtraKey.credentialID: ["X509SHA256=\(hexadecimal(certificate.fingerprint))"]])

@@ -96,7 +96,8 @@ final class ClientCertificateCheck {
             let certificate = try Certificate(der: leaf.toDERBytes())
             let others = try presented.dropFirst().map { try Certificate(der: $0.toDERBytes()) }
             try clients.verify(
-                certificate, intermediates: others, purpose: .client, at: FileTime.now().seconds)
+                certificate, intermediates: others, purpose: .client,
+                at: certificate.validity.judged(at: FileTime.now().seconds))
             return (certificate.der, nil)
         } catch {
             return (nil, "\(error)")
