@@ -40,6 +40,10 @@ package final class HTTPSClient: ResourceClient {
     /// process.
     package func replaceTLS(_ tls: HTTPClientTLS) throws(HTTPTransportError) { try transport.replace(tls) }
 
+    /// Leaves all connections within the time that a request has, and makes new ones: so that none outlives the certificate
+    /// that it was made with (client-go closes its connections when a certificate was exchanged).
+    package func retireConnections() { transport.retireConnections() }
+
     /// Reads a path that is no resource, as `kubectl get --raw` does.
     package func rawGet(_ path: String) async throws -> JSON {
         try await transport.json(.init(method: .GET, url: path))

@@ -35,6 +35,7 @@ final class HTTPSTransport: Sendable {
     private let tokens: TokenSource
     private let tls: Mutex<TLSConfiguration>
     private let logger: Logger
+    private let group: any EventLoopGroup
 
     init(
         _ configuration: HTTPSClientConfiguration, group: any EventLoopGroup, logger: Logger
@@ -56,6 +57,7 @@ final class HTTPSTransport: Sendable {
         makeClient = { HTTPClient(eventLoopGroupProvider: .shared(group), configuration: final) }
         client = Mutex(makeClient())
         self.logger = logger
+        self.group = group
     }
 
     /// A client that nobody closed gives its connections back all the same; closing twice does nothing.
@@ -72,14 +74,25 @@ final class HTTPSTransport: Sendable {
     /// Closes all connections, with whatever goes on over them, and begins with new ones: an address that this machine does
     /// not have any more gets no answers, and nobody says so.
     func reconnect() {
-        let old = client.withLock { client in
+        let old = exchange()
+        choice.withLock { $0.doubt() }
+        // Its requests fail, and are made again by those who need them.
+        old.shutdown { _ in }
+    }
+
+    /// Begins with new connections and closes the old ones when the requests over them have had their time; watches end then
+    /// and are opened again.
+    func retireConnections() {
+        let old = exchange()
+        group.next().scheduleTask(in: limits.requestTimeout) { old.shutdown { _ in } }
+    }
+
+    private func exchange() -> HTTPClient {
+        client.withLock { client in
             let old = client
             client = makeClient()
             return old
         }
-        choice.withLock { $0.doubt() }
-        // Its requests fail, and are made again by those who need them.
-        old.shutdown { _ in }
     }
 
     /// Takes other servers from now on.

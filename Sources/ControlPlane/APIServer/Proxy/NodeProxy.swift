@@ -6,6 +6,7 @@ import KubeAPI
 import Logging
 import NIOCore
 import NIOHTTP1
+import Synchronization
 
 /// Passes requests on to kubelets, pods and services: logs, exec, attach, port-forward and the three kinds of `proxy`.
 /// Bytes go through untouched, so WebSocket and SPDY work alike.
@@ -13,7 +14,7 @@ struct NodeProxy: Sendable {
     let registry: Registry
     let client: HTTPUpgradeClient
     /// How kubelets are reached.
-    let kubeletTLS: HTTPClientTLS?
+    let kubeletTLS: KubeletTLS
 
     /// The answer to a request for one of these subresources; nil for any other.
     func answer(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse? {
@@ -104,7 +105,7 @@ struct NodeProxy: Sendable {
             throw StatusError.internalError("no preferred addresses found; known addresses: []")
         }
         let port = node.status["daemonEndpoints"]?["kubeletEndpoint"]?["Port"]?.int ?? 10250
-        return ProxyTarget(host: host, port: port, tls: kubeletTLS)
+        return ProxyTarget(host: host, port: port, tls: kubeletTLS.current)
     }
 
     // MARK: Queries
@@ -159,6 +160,17 @@ struct NodeProxy: Sendable {
                 details: .init())
         }
     }
+}
+
+/// How kubelets are reached: with which certificate, and trusting whom. It is replaced while the server runs.
+final class KubeletTLS: Sendable {
+    private let value: Mutex<HTTPClientTLS?>
+
+    init(_ value: HTTPClientTLS?) { self.value = Mutex(value) }
+
+    var current: HTTPClientTLS? { value.withLock { $0 } }
+
+    func replace(_ value: HTTPClientTLS) { self.value.withLock { $0 = value } }
 }
 
 /// Where a request is passed on to.

@@ -25,6 +25,7 @@ package final class APIServer: Sendable {
     private let logger: Logger
     private let readiness = Readiness()
     private let advertised: AdvertisedPlace
+    private let kubeletTLS: KubeletTLS
 
     /// - Parameter extensions: Makes what serves further paths, given clients in this process.
     /// - Throws: ``PKIError`` when the key of service-account tokens is unusable.
@@ -56,11 +57,13 @@ package final class APIServer: Sendable {
                 return false
             }
         }
+        let kubeletTLS = KubeletTLS(configuration.kubeletTLS)
+        self.kubeletTLS = kubeletTLS
         objects = ObjectHandlers(
             registry: registry, subresources: subresources,
             reviews: AccessReviews(authorizer: registry.authorizer, authenticator: authenticator, clock: clock),
             proxy: NodeProxy(
-                registry: registry, client: HTTPUpgradeClient(group: group), kubeletTLS: configuration.kubeletTLS))
+                registry: registry, client: HTTPUpgradeClient(group: group), kubeletTLS: kubeletTLS))
         let subresources = subresources
         let extensions = extensions { user, manager in
             InProcessClient(registry, subresources: subresources, user: user, manager: manager)
@@ -125,6 +128,9 @@ package final class APIServer: Sendable {
     }
 
     private var ownClient: InProcessClient { client(user: .loopback, manager: "kube-apiserver") }
+
+    /// Makes new connections to kubelets show another certificate and trust other authorities.
+    package func replaceKubeletTLS(_ tls: HTTPClientTLS) { kubeletTLS.replace(tls) }
 
     /// Serves until the task is cancelled.
     package func run() async throws {
