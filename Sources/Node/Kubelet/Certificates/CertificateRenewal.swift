@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ControllerRuntime
 import JSON
-package import KubeAPI
+import KubeAPI
 package import KubeClient
 package import Logging
 package import PKI
 
-/// Renews one of a node's certificates through the API, while the kubelet runs and before the certificate ends.
+/// Renews one of a node's certificates through the API, while the kubelet runs and before the certificate ends; or once, when
+/// somebody asks for it.
 ///
 /// It makes a new key, asks the signer for a certificate with a CertificateSigningRequest, and hands both to the
 /// caller. Failures are retried with growing waits; the old certificate stays in use meanwhile.
 package actor CertificateRenewal {
     /// Which of a kubelet's certificates it is.
-    package enum Kind: String, Sendable {
+    package enum Kind: String, CaseIterable, Sendable {
         /// What the node shows to the API server.
         case client = "kubernetes.io/kube-apiserver-client-kubelet"
         /// What the kubelet's own server shows.
@@ -32,10 +34,18 @@ package actor CertificateRenewal {
 
     private static let requests = GroupVersionResource("certificates.k8s.io", "v1", "certificatesigningrequests")
 
+    /// The queue's only key.
+    private enum Work: Hashable, Sendable { case look }
+
+    /// Between two looks at a request that somebody waits for.
+    private static let impatientPause = Duration.milliseconds(100)
+
+    private let queue = WorkQueue<Work>()
     private let kind: Kind
     private let nodeName: String
     private let client: any ResourceClient
     private let names: @Sendable () -> SubjectAlternativeNames
+    private let isSufficient: @Sendable (Certificate) -> Bool
     private let now: @Sendable () -> Int64
     private let install: @Sendable (Credential) async throws -> Void
     private let logger: Logger
@@ -46,13 +56,15 @@ package actor CertificateRenewal {
     /// - Parameters:
     ///   - current: The certificate in use, in PEM.
     ///   - names: The names and addresses that the node reports now; a serving certificate says exactly these.
+    ///   - isSufficient: Whether a certificate does for other reasons than its age and names: it is by the right authority.
     ///   - random: 0 to 1: where between 70 and 90 % of a certificate's life it is renewed.
     ///   - now: Seconds since 1970.
     ///   - install: Stores a new credential and puts it to use; called again, with another one, after it has thrown.
     /// - Throws: ``PKIError`` when the current certificate cannot be read.
     package init(
         _ kind: Kind, nodeName: String, current: [UInt8], client: any ResourceClient,
-        names: @escaping @Sendable () -> SubjectAlternativeNames = { .init() }, random: Double,
+        names: @escaping @Sendable () -> SubjectAlternativeNames = { .init() },
+        isSufficient: @escaping @Sendable (Certificate) -> Bool = { _ in true }, random: Double,
         now: @escaping @Sendable () -> Int64, logger: Logger,
         install: @escaping @Sendable (Credential) async throws -> Void
     ) throws(PKIError) {
@@ -61,6 +73,7 @@ package actor CertificateRenewal {
         self.current = try Certificate(pem: current)
         self.client = client
         self.names = names
+        self.isSufficient = isSufficient
         self.now = now
         self.install = install
         self.logger = logger
@@ -69,17 +82,67 @@ package actor CertificateRenewal {
 
     /// Renews whenever it is time, until the task is cancelled.
     package func run() async throws {
-        while true {
-            switch machine.next(now: now(), validity: current.validity, isFitting: isFitting) {
-            case .wait(let seconds): try await Task.sleep(for: .seconds(seconds))
-            case .request: try await attempt { try await self.ask() }
-            case .poll(let name): try await attempt { try await self.look(at: name) }
+        let controller = Controller("certificate-renewal", workers: 1, queue: queue, logger: logger) { [self] _ in
+            try await step()
+        }
+        queue.add(.look)
+        try await controller.run()
+    }
+
+    /// Looks at once whether it is time: what decides has changed.
+    package nonisolated func look() { queue.add(.look) }
+
+    /// Goes on with a certificate that somebody else has got.
+    ///
+    /// - Throws: ``PKIError`` when it cannot be read; the one before stays.
+    package func adopt(_ pem: [UInt8]) throws(PKIError) {
+        let adopted = try Certificate(pem: pem)
+        guard adopted != current else { return queue.add(.look) }
+        current = adopted
+        pendingKey = nil
+        machine.renewed()
+        queue.add(.look)
+    }
+
+    /// Renews at once, however old the certificate is; while ``run()`` does not run.
+    ///
+    /// - Parameter limit: How long the answer is awaited.
+    /// - Throws: ``RenewalError``, or what the API answers; the old certificate stays.
+    package func renew(within limit: Duration) async throws {
+        let name = try await ask()
+        let deadline = ContinuousClock.now + limit
+        while try await !take(name) {
+            guard ContinuousClock.now < deadline else {
+                throw RenewalError(
+                    reason: "nobody has answered the request \(name) within \(limit):"
+                        + " see 'kubectl describe csr \(name)'")
             }
+            try await Task.sleep(for: Self.impatientPause)
         }
     }
 
-    /// Whether a serving certificate says what the node reports.
+    /// Does what is to be done now.
+    ///
+    /// - Returns: When to look again.
+    private func step() async throws -> Duration {
+        switch machine.next(now: now(), validity: current.validity, isFitting: isFitting) {
+        case .wait(let seconds): return .seconds(seconds)
+        case .request:
+            try await attempt {
+                let name = try await ask()
+                machine.asked(name: name, now: now())
+            }
+        case .poll(let name):
+            try await attempt {
+                if try await take(name) { machine.renewed() }
+            }
+        }
+        return .zero
+    }
+
+    /// Whether the certificate is by the right authority and, for serving, says what the node reports.
     private var isFitting: Bool {
+        guard isSufficient(current) else { return false }
         guard kind == .serving else { return true }
         let wanted = names()
         let said = current.alternativeNames
@@ -102,7 +165,8 @@ package actor CertificateRenewal {
         }
     }
 
-    private func ask() async throws {
+    /// Makes a request and returns its name.
+    private func ask() async throws -> String {
         let key = try PrivateKey.generate(.p256)
         let request = try CertificateSigningRequest(
             subject: DistinguishedName(
@@ -116,16 +180,19 @@ package actor CertificateRenewal {
         ]
         let created = try await client.create(Self.requests, object: object)
         pendingKey = key
-        machine.asked(name: created.name, now: now())
+        return created.name
     }
 
-    private func look(at name: String) async throws {
+    /// Takes the answer to a request into use.
+    ///
+    /// - Returns: Whether there was one.
+    private func take(_ name: String) async throws -> Bool {
         let object = try await client.get(Self.requests, namespace: nil, name: name)
         for type in ["Denied", "Failed"] {
             guard let condition = object.condition(type) else { continue }
             throw RenewalError(reason: "the request \(name) has the condition \(type): \(condition.message)")
         }
-        guard let text = object.status["certificate"]?.string, !text.isEmpty else { return }
+        guard let text = object.status["certificate"]?.string, !text.isEmpty else { return false }
         guard let pem = Base64.decode(text), let key = pendingKey else {
             throw RenewalError(reason: "the answer to the request \(name) is not Base64, or its key is gone")
         }
@@ -136,17 +203,17 @@ package actor CertificateRenewal {
         try await install(Credential(certificate: pem, key: try key.pem()))
         current = certificate
         pendingKey = nil
-        machine.renewed()
         logger.info(
             "Renewed a certificate",
             metadata: [
                 "signer": "\(kind.rawValue)", "valid-until": "\(WallClock.text(certificate.validity.notAfter))",
             ])
+        return true
     }
 }
 
 /// Why a certificate could not be renewed.
-struct RenewalError: Error, Sendable, CustomStringConvertible {
-    let reason: String
-    var description: String { reason }
+package struct RenewalError: Error, Sendable, CustomStringConvertible {
+    package let reason: String
+    package var description: String { reason }
 }

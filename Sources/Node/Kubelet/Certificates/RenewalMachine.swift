@@ -34,6 +34,8 @@ package struct RenewalMachine: Sendable {
 
     /// The longest life that signers give, in seconds: a year.
     static let longestLife: Int64 = 365 * 86400
+    /// A clock that is put right by so many seconds makes no certificate look as if it lasted too long.
+    static let clockTolerance: Int64 = 86400
 
     /// Where in its life a certificate is due, 0.7 to 0.9.
     private let fraction: Double
@@ -46,7 +48,7 @@ package struct RenewalMachine: Sendable {
 
     /// When a certificate of this life is due.
     package func due(_ validity: Validity) -> Int64 {
-        // For machines without a clock certificates are valid from 1970 on; what was given to them is a year.
+        // Certificates that boards get when they join are valid from 1970 on; what was given to them is a year.
         let start = max(validity.notBefore, validity.notAfter - Self.longestLife)
         return start + Int64((Double(validity.notAfter - start) * fraction).rounded())
     }
@@ -57,8 +59,13 @@ package struct RenewalMachine: Sendable {
     package mutating func next(now: Int64, validity: Validity, isFitting: Bool) -> Action {
         switch state {
         case .settled:
+            guard isFitting else { return .request }
+            // A clock that was never set says nothing about a certificate's age.
+            guard Validity.isClockSet(now) else { return .wait(seconds: Self.longestSleep) }
+            // One that was issued while the signer's clock was not set lasts as long as the authority.
+            if validity.notAfter - now > Self.longestLife + Self.clockTolerance { return .request }
             let rest = due(validity) - now
-            return isFitting && rest > 0 ? .wait(seconds: min(rest, Self.longestSleep)) : .request
+            return rest > 0 ? .wait(seconds: min(rest, Self.longestSleep)) : .request
         case .asked(let name, let since, let pollAt):
             if now - since >= Self.patience || now < since {
                 failed(now: now)
@@ -70,7 +77,10 @@ package struct RenewalMachine: Sendable {
         case .failed(let until):
             // A clock that was set back does not prolong the wait beyond its length.
             let rest = min(until - now, Self.waits.upperBound)
-            return rest > 0 ? .wait(seconds: rest) : .request
+            if rest > 0 { return .wait(seconds: rest) }
+            // It may be fine by now: somebody else has renewed it.
+            state = .settled
+            return next(now: now, validity: validity, isFitting: isFitting)
         }
     }
 
