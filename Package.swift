@@ -268,12 +268,18 @@ let package = Package(
                 "HostChecks",
                 logging, lifecycle, unixSignals, yams, "Netlink", "MulticastDNS",
             ]),
-        tests("Cluster", "SwiftletCore", ["HostChecks", "KubeAPI", "JSON", "LinuxSystem"]),
+        tests(
+            "Cluster", "SwiftletCore",
+            [
+                "HostChecks", "ClusterFormation", "APIServer", "Controllers", "ControllerRuntime", "KubeAPI",
+                "KubeClient", "HTTPTransport", "PKI", "StorageSQLite", "JSON", "LinuxSystem", nioCore, nioPosix,
+                logging,
+            ]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
                 "SwiftletCore", "ClusterFormation", "ContainerImages", "KubeAPI", "KubeClient", "LinuxSystem", "JSON",
-                "HostChecks", "Systemd", argumentParser,
+                "HostChecks", "PKI", "Systemd", argumentParser,
                 logging, "CNoLocaleData",
             ],
             path: "Sources/Cluster/swiftlet", swiftSettings: strict + small,

@@ -33,10 +33,14 @@ package struct ClusterIdentity: Sendable {
         }
     }
 
-    /// The cluster's authority: it signs all the certificates below.
-    package let authority: CertificateAuthority
-    /// The authority's certificate, for trust bundles.
+    /// The cluster's authorities; the one that signs has signed all the certificates below.
+    package let authorities: AuthoritySet
+    /// The trusted authorities' certificates, the one that signs first.
     package let authorityPEM: [UInt8]
+    /// What is shown behind a certificate, so that also who knows only the previous authority can verify it; mostly empty.
+    package let intermediatePEM: [UInt8]
+    /// How long certificates last.
+    package let schedule: CertificateSchedule
     /// The API server's serving certificate.
     package let apiServer: Credential
     /// What the API server shows to kubelets (`kube-apiserver-kubelet-client`, group `system:masters`).
@@ -49,6 +53,34 @@ package struct ClusterIdentity: Sendable {
     package let admin: Credential
     /// The key that signs service-account tokens: RSA, so that RS256 verifies everywhere.
     package let serviceAccountKey: PrivateKey
+
+    /// The authority that signs.
+    package var authority: CertificateAuthority { authorities.signing }
+
+    /// The names of all certificates but the authorities', as their files are called.
+    package static let certificateNames = [
+        "apiserver", "apiserver-kubelet-client", "kubelet", "kubelet-client", "admin",
+    ]
+
+    /// The certificates but the authorities' by their names.
+    package var credentials: [(name: String, credential: Credential)] {
+        Array(
+            zip(Self.certificateNames, [apiServer, apiServerKubeletClient, kubeletServer, kubeletClient, admin])
+        ).map { (name: $0.0, credential: $0.1) }
+    }
+
+    /// When the first certificate is due, in seconds since 1970; nil where none will be.
+    package var renewalDue: Int64? {
+        schedule.due(credentials.map(\.credential.certificate.validity), authority: authority.certificate.validity)
+    }
+
+    /// Whether a certificate is due by its age.
+    package func isRenewalDue(now: Int64) -> Bool {
+        credentials.contains { _, credential in
+            let lives = (credential.certificate.validity, authority.certificate.validity)
+            return schedule.objection(to: lives.0, authority: lives.1, now: now) != nil
+        }
+    }
 
     /// What a joining node pins: the SHA-256 of the authority's certificate in hexadecimal.
     package var authorityFingerprint: String { hexadecimal(authority.certificate.fingerprint) }
@@ -63,28 +95,36 @@ package struct ClusterIdentity: Sendable {
     /// - Parameters:
     ///   - directory: the absolute path of the key directory; it is only accessible to root.
     ///   - now: seconds since 1970; a clock that is far behind does no harm, see `Validity.clockless`.
+    ///   - schedule: how long certificates last.
+    ///   - renewing: names of certificates that are issued anew in any case.
     package static func loadOrCreate(
-        directory path: String, subject: Subject, now: Int64, logger: Logger
+        directory path: String, subject: Subject, now: Int64, schedule: CertificateSchedule = .standard,
+        renewing: Set<String> = [], logger: Logger
     ) throws -> ClusterIdentity {
         let files = try CredentialDirectory(path: path) { fresh in
             let authority = try CertificateAuthority.create(
-                subject: DistinguishedName(commonName: "swiftlet-ca"),
+                subject: DistinguishedName(commonName: authorityName),
                 validity: .clockless(now: now, lifetimeSeconds: authorityLifetimeSeconds))
             try fresh.write(authority.key, "ca")
             try fresh.write(authority.certificate, "ca")
             try fresh.write(PrivateKey.generate(.rsa2048), "service-account")
             logger.info("Created the cluster's certification authority", metadata: ["path": "\(path)"])
         }
-        let authority = try CertificateAuthority(
-            certificate: files.requiredCertificate("ca"), key: files.requiredKey("ca"))
+        let authorities = try files.authorities()
+        let authority = authorities.signing
         func credential(_ requirement: CredentialRequirement) throws -> Credential {
-            try files.credential(requirement, authority: authority, now: now) { name, reason in
+            var requirement = requirement
+            requirement.schedule = schedule
+            return try files.credential(
+                requirement, authority: authority, now: now, isWanted: renewing.contains(requirement.name)
+            ) { name, reason in
                 logger.info("Issued a certificate", metadata: ["certificate": "\(name)", "reason": "\(reason)"])
             }
         }
         let requirements = Requirements(subject)
         return ClusterIdentity(
-            authority: authority, authorityPEM: try authority.certificate.pem(),
+            authorities: authorities, authorityPEM: try authorities.bundle(),
+            intermediatePEM: try authorities.bridge?.pem() ?? [], schedule: schedule,
             apiServer: try credential(requirements.apiServer),
             apiServerKubeletClient: try credential(requirements.apiServerKubeletClient),
             kubeletServer: try credential(requirements.kubeletServer),
@@ -93,7 +133,9 @@ package struct ClusterIdentity: Sendable {
     }
 
     /// Ten years, as upstream's tools do it.
-    private static let authorityLifetimeSeconds: Int64 = 3650 * 86400
+    static let authorityLifetimeSeconds: Int64 = 3650 * 86400
+    /// What the first authority of a cluster is called.
+    static let authorityName = "swiftlet-ca"
 }
 
 /// The certificates of a node with the control plane (kubernetes.io, "PKI certificates and requirements").

@@ -20,16 +20,12 @@ package struct Credential: Sendable {
 
 /// One of the certificates that a node needs: its file name and what it must say.
 struct CredentialRequirement {
-    /// Lifetime of what is issued: a year, as upstream's tools do it.
-    static let lifetimeSeconds: Int64 = 365 * 86400
-    /// A certificate with less left is replaced.
-    static let renewalSeconds: Int64 = 90 * 86400
-
     /// The file name without `.crt` and `.key`.
     let name: String
     let subject: DistinguishedName
     var alternativeNames = SubjectAlternativeNames()
     let purposes: [CertificateProfile.Purpose]
+    var schedule = CertificateSchedule.standard
 
     /// What a kubelet shows to the API server.
     static func kubeletClient(nodeName: String) -> CredentialRequirement {
@@ -59,13 +55,8 @@ struct CredentialRequirement {
         {
             return "names or addresses changed"
         }
-        // Near the authority's own end nothing longer can be issued.
-        let lastRenewal = min(certificate.validity.notAfter, authority.certificate.validity.notAfter - 1)
-        if certificate.validity.notAfter < authority.certificate.validity.notAfter,
-            lastRenewal - now < Self.renewalSeconds
-        {
-            return "it expires soon"
-        }
+        let lives = (certificate.validity, authority.certificate.validity)
+        if let reason = schedule.objection(to: lives.0, authority: lives.1, now: now) { return reason }
         do {
             let verifier = try CertificateVerifier(trusting: [authority.certificate])
             // At a time when both hold: a clock that is behind must not make a node throw its certificates away.
@@ -86,7 +77,7 @@ struct CredentialRequirement {
     func issue(by authority: CertificateAuthority, for key: PublicKey, now: Int64) throws(PKIError) -> Certificate {
         let profile = CertificateProfile(
             subject: subject, alternativeNames: alternativeNames, purposes: purposes,
-            validity: .clockless(now: now, lifetimeSeconds: Self.lifetimeSeconds))
+            validity: schedule.validity(now: now, authority: authority.certificate.validity))
         return try authority.issue(profile, for: key)
     }
 }

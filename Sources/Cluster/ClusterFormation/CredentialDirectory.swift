@@ -10,6 +10,8 @@ import PKI
 struct CredentialDirectory: ~Copyable {
     /// Far more than any key or certificate.
     private static let fileLimit = 256 << 10
+    private static let lockAttempts = 250
+    private static let lockPauseMilliseconds = 20
     private static let remedy = "restore it from a backup, or reset the node to make a new cluster"
 
     let directory: DirectoryHandle
@@ -35,10 +37,33 @@ struct CredentialDirectory: ~Copyable {
             try parent.descriptor.synchronize(parent.path)
         }
         // Opened again, so that messages name the final path.
-        directory = try parent.openDirectory(name)
+        let opened = try parent.openDirectory(name)
+        try Self.lock(opened)
+        directory = opened
+    }
+
+    /// Opens a directory that must be there.
+    init(existing path: String) throws {
+        let opened = try DirectoryHandle(path: path)
+        try Self.lock(opened)
+        directory = opened
+    }
+
+    /// The agent and commands take turns; the lock ends with this value.
+    private static func lock(_ directory: borrowing DirectoryHandle) throws {
+        for attempt in 1...lockAttempts {
+            if try directory.descriptor.tryLock(directory.path) { return }
+            if attempt < lockAttempts { Processes.sleep(milliseconds: lockPauseMilliseconds) }
+        }
+        throw ClusterFormationError(
+            operation: "lock", path: directory.path, reason: "another process has worked on it for five seconds",
+            remedy: "wait until that has ended ('fuser \(directory.path)' shows it) and try again")
     }
 
     private init(directory: consuming DirectoryHandle) { self.directory = directory }
+
+    /// Ends the lock, here and not before.
+    consuming func release() {}
 
     private func path(_ name: String) -> String { "\(directory.path)/\(name)" }
 
@@ -74,8 +99,10 @@ struct CredentialDirectory: ~Copyable {
     }
 
     /// The credential that meets a requirement; it is issued anew where it is missing, damaged, outdated or near its end.
+    ///
+    /// - Parameter isWanted: issues a new one in any case.
     func credential(
-        _ requirement: CredentialRequirement, authority: CertificateAuthority, now: Int64,
+        _ requirement: CredentialRequirement, authority: CertificateAuthority, now: Int64, isWanted: Bool = false,
         issued: (_ name: String, _ reason: String) -> Void
     ) throws -> Credential {
         let name = requirement.name
@@ -96,6 +123,8 @@ struct CredentialDirectory: ~Copyable {
         {
             if try stored.publicKey != key.publicKey() {
                 reason = "it belongs to another key"
+            } else if isWanted {
+                reason = "it was asked for"
             } else if let objection = requirement.objection(to: stored, authority: authority, now: now) {
                 reason = objection
             } else {

@@ -20,8 +20,8 @@ struct Swiftlet: AsyncParsableCommand {
             RunCommand.self, StatusCommand.self, VersionCommand.self, ImagesCommand.self, KubectlCommand.self,
             ConfigCommand.self, CheckCommand.self, StartCommand.self, StopCommand.self, RestartCommand.self,
             LogsCommand.self, InspectCommand.self, AddNodeCommand.self, JoinCommand.self, LeaveCommand.self,
-            RemoveNodeCommand.self,
-            TokenCommand.self, BackupCommand.self, RestoreCommand.self, ResetCommand.self,
+            RemoveNodeCommand.self, TokenCommand.self, CertificatesCommand.self, BackupCommand.self,
+            RestoreCommand.self, ResetCommand.self,
         ])
 }
 

@@ -9,18 +9,23 @@ import Synchronization
 /// Answers queries for a service of this machine on its links; it runs only when one comes.
 package final class MulticastResponder: Sendable {
     private struct State {
+        var advertisement: ServiceAdvertisement
         var channels: [MulticastLink: any Channel] = [:]
         var isOver = false
     }
 
-    private let advertisement: ServiceAdvertisement
     private let logger: Logger
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     package init(_ advertisement: ServiceAdvertisement, logger: Logger) {
-        self.advertisement = advertisement
+        state = Mutex(State(advertisement: advertisement))
         self.logger = logger
     }
+
+    /// Answers from now on with this.
+    package func replace(_ advertisement: ServiceAdvertisement) { state.withLock { $0.advertisement = advertisement } }
+
+    private var advertisement: ServiceAdvertisement { state.withLock { $0.advertisement } }
 
     /// Waits for its cancellation, and closes its sockets then.
     package func run() async throws {
@@ -66,9 +71,10 @@ package final class MulticastResponder: Sendable {
             group: MulticastLink.group, port: MulticastLink.port, link: (link.index, link.name)
         ).release()
         return try await DatagramBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .channelInitializer { [advertisement] channel in
+            .channelInitializer { [weak self] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(AnsweringHandler(advertisement, link))
+                    try channel.pipeline.syncOperations.addHandler(
+                        AnsweringHandler(link) { [weak self] in self?.advertisement })
                 }
             }
             .withBoundSocket(socket).get()
@@ -104,11 +110,12 @@ private final class AnsweringHandler: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
     typealias OutboundOut = AddressedEnvelope<ByteBuffer>
 
-    private let advertisement: ServiceAdvertisement
+    private let advertisement: @Sendable () -> ServiceAdvertisement?
     private let link: MulticastLink
     private var budget = AnswerBudget()
 
-    init(_ advertisement: ServiceAdvertisement, _ link: MulticastLink) {
+    /// - Parameter advertisement: what is told now; nil when the responder is gone.
+    init(_ link: MulticastLink, _ advertisement: @escaping @Sendable () -> ServiceAdvertisement?) {
         self.advertisement = advertisement
         self.link = link
     }
@@ -121,7 +128,7 @@ private final class AnsweringHandler: ChannelInboundHandler {
         else { return }
         let isLegacy = envelope.remoteAddress.port != Int(MulticastLink.port)
         guard
-            let answer = advertisement.answer(query, .init(isLegacy: isLegacy, addresses: link.addresses))
+            let answer = advertisement()?.answer(query, .init(isLegacy: isLegacy, addresses: link.addresses))
         else { return }
         let isForAll = !isLegacy && !query.questions.allSatisfy(\.wantsUnicast)
         let second = Int64(NIODeadline.now().uptimeNanoseconds / 1_000_000_000)

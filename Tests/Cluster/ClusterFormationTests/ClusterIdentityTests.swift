@@ -136,6 +136,54 @@ struct TemporaryDirectory: ~Copyable {
         #expect(first.authorityFingerprint == second.authorityFingerprint)
     }
 
+    @Test func whatIsAskedForIsRenewed() throws {
+        let directory = try TemporaryDirectory()
+        _ = try Self.load(directory)
+        let before = try Self.files(directory)
+        _ = try ClusterIdentity.loadOrCreate(
+            directory: directory.path + "/state/pki", subject: Self.subject(), now: Self.now, renewing: ["admin"],
+            logger: Self.logger)
+        let after = try Self.files(directory)
+        #expect(before.keys.filter { before[$0] != after[$0] } == ["admin.crt"])
+    }
+
+    /// Without a clock nobody knows when a year is over: the certificates last as long as the authority, and normal ones take
+    /// their place when the time is known, whenever that is.
+    @Test func certificatesWithoutAClockOutliveTheUnknownTime() throws {
+        let directory = try TemporaryDirectory()
+        let unset = try Self.load(directory, now: 12)
+        let end = unset.authority.certificate.validity.notAfter
+        #expect(unset.credentials.allSatisfy { $0.credential.certificate.validity.notAfter == end })
+        #expect(!unset.isRenewalDue(now: 5000) && unset.renewalDue == nil)
+        let before = try Self.files(directory)
+        _ = try Self.load(directory, now: 5000)
+        #expect(try Self.files(directory) == before)
+        // The clock is set, three years after this program was made.
+        let later = Validity.plausibleNow + 3 * 365 * Self.day
+        #expect(unset.isRenewalDue(now: later))
+        let set = try Self.load(directory, now: later)
+        #expect(set.credentials.allSatisfy { $0.credential.certificate.validity.notAfter == later + 365 * Self.day })
+        #expect(set.renewalDue == later + 275 * Self.day)
+        #expect(!set.isRenewalDue(now: later) && set.isRenewalDue(now: later + 275 * Self.day + 1))
+    }
+
+    @Test func aShorterLifeIsKeptInProportion() throws {
+        let directory = try TemporaryDirectory()
+        _ = try Self.load(directory)
+        func load(_ now: Int64) throws -> ClusterIdentity {
+            try ClusterIdentity.loadOrCreate(
+                directory: directory.path + "/state/pki", subject: Self.subject(), now: now,
+                schedule: CertificateSchedule(lifetimeSeconds: 3650), logger: Self.logger)
+        }
+        let short = try load(Self.now)
+        #expect(short.admin.certificate.validity.notAfter == Self.now + 3650)
+        #expect(short.renewalDue == Self.now + 3650 - 900)
+        let before = try Self.files(directory)
+        _ = try load(Self.now + 2750)
+        #expect(try Self.files(directory) == before)
+        #expect(try load(Self.now + 2751).admin.certificate.validity.notAfter == Self.now + 2751 + 3650)
+    }
+
     /// In the authority's last year nothing can be renewed for longer, so nothing is written at every start.
     @Test func theAuthoritysEndStopsRenewal() throws {
         let directory = try TemporaryDirectory()

@@ -80,7 +80,7 @@ import Testing
         let client = server.client(user: .loopback, manager: "test")
         let names = identity.apiServer.certificate.alternativeNames
         let service = JoinService(
-            client: client, identity: identity,
+            client: client, identity: { identity },
             reserved: { .init(names: Set(names.dnsNames), addresses: Set(names.ipAddresses)) },
             facts: {
                 ClusterFacts(
@@ -115,6 +115,7 @@ import Testing
             let board = try Board("pi2")
             let answer = try await fixture.join(board, try await fixture.token())
             #expect(answer.nodeCIDR == "10.1.1.0/24")
+            #expect(Array(answer.authorities.utf8) == fixture.identity.authorityPEM)
             let client = try Certificate(pem: Array(answer.clientCertificate.utf8))
             #expect(client.subject.commonName == "system:node:pi2" && client.subject.organizations == ["system:nodes"])
             let key = try board.key.publicKey()

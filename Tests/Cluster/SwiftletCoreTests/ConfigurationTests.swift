@@ -22,7 +22,8 @@ import Testing
             "certificateNames", "multicastDNS", "maxPods", "cgroupRoot", "reservedMemory", "reservedCPU",
             "staticPodDirectory",
             "clusterCIDR", "nodeCIDR", "serviceCIDR", "serviceNodePortRange", "clusterDomain", "bridge", "table",
-            "checkpointMinutes", "registries", "level", "containersToJournal", "journalLinesPerSecond",
+            "lifetimeMinutes", "checkpointMinutes", "registries", "level", "containersToJournal",
+            "journalLinesPerSecond",
         ]
         for field in fields {
             #expect(
@@ -40,6 +41,7 @@ import Testing
                 api: {port: 7443, certificateNames: [pi.local], multicastDNS: false}
                 kubelet: {maxPods: 20}
                 network: {bridge: br9, nodeCIDR: 10.9.3.0/24}
+                certificates: {lifetimeMinutes: 1440}
                 storage: {checkpointMinutes: 5}
                 images: {registries: {"reg:5000": {insecure: true, mirrors: ["http://10.0.0.5:5000"]}}}
                 log: {level: debug}
@@ -51,6 +53,7 @@ import Testing
         #expect(!configuration.api.multicastDNS)
         #expect(configuration.kubelet.maxPods == 20)
         #expect(configuration.network.bridge == "br9")
+        #expect(configuration.certificates.lifetimeMinutes == 1440)
         #expect(configuration.storage.checkpointMinutes == 5)
         #expect(configuration.images.registries["reg:5000"]?.insecure == true)
         #expect(configuration.log.level == "debug")
@@ -62,7 +65,8 @@ import Testing
         ("directories: {state: relative}", "directories.state"),
         ("nodeAddresses: [nowhere]", "nodeAddresses[0]"), ("network: {bridge: much-too-long-a-name}", "network.bridge"),
         ("network: {serviceCIDR: 10.0.0.0}", "network.serviceCIDR"), ("log: {level: loud}", "log.level"),
-        ("nodeName: Bad_Name", "nodeName"), ("network: {serviceNodePortRange: \"5\"}", "network.serviceNodePortRange"),
+        ("certificates: {lifetimeMinutes: 0}", "certificates.lifetimeMinutes"), ("nodeName: Bad_Name", "nodeName"),
+        ("network: {serviceNodePortRange: \"5\"}", "network.serviceNodePortRange"),
         ("images: {registries: {r: {insecure: maybe}}}", "images.registries.r.insecure"),
     ]
 

@@ -117,7 +117,7 @@ import Testing
             let context = api.controllerContext()
             let loops: [any ControlLoop] = [
                 CertificateApprover(context: context) { api.server.isAllowed($0) },
-                CertificateSigningController(context: context, signer: AuthoritySigner(api.authority)),
+                CertificateSigningController(context: context, signer: AuthoritySigner { api.authority }),
                 SigningRequestCleaner(context: context),
             ]
             try await api.withControllers(context, loops) { try await body(api) }

@@ -229,6 +229,10 @@ extension BootstrapPolicy {
     /// The roles of single namespaces, with their namespace.
     static let namespaceRoles: [(namespace: String, role: Role)] = [
         (
+            "kube-public",
+            Role("swiftlet:root-certificates", rules: [rule(read, "core", "configmaps", names: "kube-root-ca.crt")])
+        ),
+        (
             "kube-system",
             Role(
                 "extension-apiserver-authentication-reader",

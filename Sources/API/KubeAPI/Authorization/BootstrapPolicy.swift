@@ -89,6 +89,11 @@ package enum BootstrapPolicy {
                 "kube-system", "system::leader-locking-kube-scheduler", "system::leader-locking-kube-scheduler",
                 [scheduler, serviceAccount("kube-scheduler")]
             ),
+            // By this ConfigMap nodes see that the cluster trusts other authorities.
+            (
+                "kube-public", "swiftlet:root-certificates", "swiftlet:root-certificates",
+                [group(UserInfo.WellKnown.nodesGroup)]
+            ),
         ]
         let controllers = [
             ("kube-public", "bootstrap-signer"), ("kube-system", "bootstrap-signer"),

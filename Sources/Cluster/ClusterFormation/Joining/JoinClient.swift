@@ -72,11 +72,14 @@ package struct JoinClient: Sendable {
         let (authority, serverTime) = try await fetchAuthority()
         let keys = try PendingKeys.loadOrCreate(stateDirectory: board.stateDirectory)
         let answer = try await ask(keys, authority)
+        // The server has been verified by now; while its authority is being replaced it names two.
+        let trusted = answer.authorities.isEmpty ? authority : Array(answer.authorities.utf8)
+        _ = try Membership.fingerprints(of: trusted)
         var cluster = answer.cluster
         // By this one it works: perhaps through a router that the server does not know of.
         cluster.servers = ServerList.merge(cluster.servers, former: ["https://\(line.endpoint)"])
         let membership = Membership(
-            nodeName: board.nodeName, nodeCIDR: answer.nodeCIDR, cluster: cluster, authorityPEM: authority,
+            nodeName: board.nodeName, nodeCIDR: answer.nodeCIDR, cluster: cluster, authorityPEM: trusted,
             client: .init(certificatePEM: Array(answer.clientCertificate.utf8), keyPEM: try keys.client.pem()),
             serving: .init(certificatePEM: Array(answer.servingCertificate.utf8), keyPEM: try keys.serving.pem()))
         return Result(membership: membership, warnings: answer.warnings + clockWarning(serverTime, now))

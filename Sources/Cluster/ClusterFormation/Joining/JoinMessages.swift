@@ -76,6 +76,8 @@ package struct JoinAnswer: Hashable, Sendable {
     /// The kubelet's certificates in PEM.
     package var clientCertificate: String
     package var servingCertificate: String
+    /// All authorities that the cluster trusts, in PEM; empty from a server that does not tell.
+    package var authorities: String
     /// The part of the pod network that is the node's.
     package var nodeCIDR: String
     package var cluster: ClusterFacts
@@ -83,11 +85,12 @@ package struct JoinAnswer: Hashable, Sendable {
     package var warnings: [String]
 
     package init(
-        clientCertificate: String, servingCertificate: String, nodeCIDR: String, cluster: ClusterFacts,
-        warnings: [String] = []
+        clientCertificate: String, servingCertificate: String, authorities: String = "", nodeCIDR: String,
+        cluster: ClusterFacts, warnings: [String] = []
     ) {
         self.clientCertificate = clientCertificate
         self.servingCertificate = servingCertificate
+        self.authorities = authorities
         self.nodeCIDR = nodeCIDR
         self.cluster = cluster
         self.warnings = warnings
@@ -97,6 +100,7 @@ package struct JoinAnswer: Hashable, Sendable {
     package init(_ json: JSON) throws(MissingField) {
         clientCertificate = try json.text("clientCertificate")
         servingCertificate = try json.text("servingCertificate")
+        authorities = json["authorities"]?.string ?? ""
         nodeCIDR = try json.text("nodeCIDR")
         cluster = try ClusterFacts(json["cluster"] ?? .null)
         warnings = json["warnings"]?.elements.compactMap(\.string) ?? []
@@ -105,7 +109,8 @@ package struct JoinAnswer: Hashable, Sendable {
     package var json: JSON {
         [
             "clientCertificate": .string(clientCertificate), "servingCertificate": .string(servingCertificate),
-            "nodeCIDR": .string(nodeCIDR), "cluster": cluster.json, "warnings": JSON(warnings),
+            "authorities": .string(authorities), "nodeCIDR": .string(nodeCIDR), "cluster": cluster.json,
+            "warnings": JSON(warnings),
         ]
     }
 }

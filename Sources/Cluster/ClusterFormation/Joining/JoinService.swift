@@ -5,7 +5,7 @@ package import JSON
 package import KubeAPI
 package import KubeClient
 package import Logging
-package import PKI
+import PKI
 
 /// The server's side of joining: lets boards with a token in, and nodes out.
 ///
@@ -16,27 +16,25 @@ package struct JoinService: PathExtension {
     private let client: any ResourceClient
     private let tokens: JoinTokenStore
     private let admission: NodeAdmission
-    private let authority: CertificateAuthority
-    private let authorities: String
+    private let identity: @Sendable () -> ClusterIdentity
     private let facts: @Sendable () -> ClusterFacts
     private let now: @Sendable () -> KubeTime
     private let logger: Logger
 
     /// - Parameters:
     ///   - client: may read and change everything.
-    ///   - identity: of the cluster.
+    ///   - identity: of the cluster, as it is now.
     ///   - reserved: the names of the API servers as they are now, which no node may have in its certificate.
     ///   - facts: what nodes must know, as it is now.
     package init(
-        client: any ResourceClient, identity: ClusterIdentity,
+        client: any ResourceClient, identity: @escaping @Sendable () -> ClusterIdentity,
         reserved: @escaping @Sendable () -> NodeAdmission.Reserved,
         facts: @escaping @Sendable () -> ClusterFacts, now: @escaping @Sendable () -> KubeTime, logger: Logger
     ) {
         self.client = client
         tokens = JoinTokenStore(client: client, now: now)
         admission = NodeAdmission(client: client, reserved: reserved, now: now)
-        authority = identity.authority
-        authorities = String(decoding: identity.authorityPEM, as: UTF8.self)
+        self.identity = identity
         self.facts = facts
         self.now = now
         self.logger = logger
@@ -44,7 +42,8 @@ package struct JoinService: PathExtension {
 
     package func answer(_ request: ExtensionRequest) async throws -> JSON {
         switch (request.method, request.path) {
-        case ("GET", JoinPath.authorities): ["authorities": .string(authorities), "time": .string(now().text)]
+        case ("GET", JoinPath.authorities):
+            ["authorities": .string(Self.text(identity().authorityPEM)), "time": .string(now().text)]
         case ("POST", JoinPath.join): try await join(request).json
         case ("POST", JoinPath.leave): try await leave(request)
         default: throw StatusError(code: 404, reason: StatusError.Reason.notFound, message: "404 page not found")
@@ -84,8 +83,11 @@ package struct JoinService: PathExtension {
         _ request: JoinRequest, _ clientKey: PublicKey, _ servingKey: PublicKey, _ admitted: NodeAdmission.Admitted
     ) throws -> JoinAnswer {
         let seconds = Int64(now().seconds)
+        let identity = self.identity()
         func pem(_ requirement: CredentialRequirement, _ key: PublicKey) throws -> String {
-            String(decoding: try requirement.issue(by: authority, for: key, now: seconds).pem(), as: UTF8.self)
+            var requirement = requirement
+            requirement.schedule = identity.schedule
+            return Self.text(try requirement.issue(by: identity.authority, for: key, now: seconds).pem())
         }
         return JoinAnswer(
             clientCertificate: try pem(.kubeletClient(nodeName: request.nodeName), clientKey),
@@ -93,8 +95,11 @@ package struct JoinService: PathExtension {
                 .kubeletServer(
                     nodeName: request.nodeName, dnsNames: [request.nodeName], addresses: request.addresses),
                 servingKey),
-            nodeCIDR: admitted.nodeCIDR, cluster: facts(), warnings: admitted.warnings)
+            authorities: Self.text(identity.authorityPEM), nodeCIDR: admitted.nodeCIDR, cluster: facts(),
+            warnings: admitted.warnings)
     }
+
+    private static func text(_ pem: [UInt8]) -> String { String(decoding: pem, as: UTF8.self) }
 
     private static func parse(_ body: JSON?) throws -> JoinRequest {
         do {

@@ -56,6 +56,11 @@ package struct Membership: Sendable {
         try Certificate.bundle(pem: bundle).map { hexadecimal($0.fingerprint) }
     }
 
+    /// The cluster's authorities.
+    ///
+    /// - Throws: `PKIError` when the bundle is damaged.
+    package func authorities() throws(PKIError) -> AuthorityBundle { try AuthorityBundle(pem: authorityPEM) }
+
     // MARK: On disk
 
     /// Reads the membership; nil for a node that is a cluster of its own.

@@ -31,6 +31,7 @@ package struct Agent: Sendable {
     private static let blockingThreads = 8
 
     /// Runs until SIGTERM or SIGINT, and ends in good order then; SIGHUP ends it too, and begins it anew in the same process.
+    /// SIGUSR1 tells it that certificates on disk are others.
     package func run() async throws {
         Heap.limitArenas(to: Self.heapArenas)
         NIOSingletons.blockingPoolThreadCountSuggestion = Self.blockingThreads
@@ -72,11 +73,16 @@ private final class AgentService: Service {
     init(agent: Agent) { self.agent = agent }
 
     func run() async throws {
+        // Before anybody can find out that the agent runs: an unknown signal would end it.
+        let signals = await UnixSignalsSequence(trapping: .sighup, .sigusr1)
+        let notice = CertificateNotice()
         do {
             try await cancelWhenGracefulShutdown {
                 try await withThrowingTaskGroup { group in
-                    group.addTask { try await NodeComposition(self.agent.configuration, self.agent.logger).run() }
-                    group.addTask { await self.waitForReload() }
+                    group.addTask {
+                        try await NodeComposition(self.agent.configuration, notice, self.agent.logger).run()
+                    }
+                    group.addTask { await self.follow(signals, notice) }
                     group.addTask { try await MemoryHousekeeping(logger: self.agent.logger).run() }
                     // The first that ends, ends the others.
                     try await group.next()
@@ -89,9 +95,13 @@ private final class AgentService: Service {
         }
     }
 
-    private func waitForReload() async {
-        let signals = await UnixSignalsSequence(trapping: .sighup)
-        for await _ in signals {
+    /// Returns when the agent is to begin anew.
+    private func follow(_ signals: UnixSignalsSequence, _ notice: CertificateNotice) async {
+        for await signal in signals {
+            if signal == .sigusr1 {
+                notice.post()
+                continue
+            }
             agent.logger.notice("Starting anew as asked by SIGHUP")
             isToRestart.store(true, ordering: .releasing)
             return

@@ -14,7 +14,7 @@ import Scheduling
 struct ControlPlane: Sendable {
     let configuration: Configuration
     let server: APIServer
-    let identity: ClusterIdentity
+    let identity: CurrentIdentity
     /// The node on this machine, whose range of addresses the configuration names.
     let nodeName: String
     let logger: Logger
@@ -48,7 +48,10 @@ struct ControlPlane: Sendable {
                 && table.group(resource.group)?.preferred.version == resource.version
                 && resource.group != "events.k8s.io"
         }
-        let authority = String(decoding: identity.authorityPEM, as: UTF8.self)
+        let accounts = ServiceAccountController(context: context) { [identity] in
+            String(decoding: identity.value.authorityPEM, as: UTF8.self)
+        }
+        identity.observeAuthorities { accounts.authoritiesChanged() }
         return [
             ReplicaController(.replicaSet, context: context),
             ReplicaController(.replicationController, context: context),
@@ -61,9 +64,11 @@ struct ControlPlane: Sendable {
             NodeLifecycleController(context: context),
             TaintEvictionController(context: context),
             PodGarbageCollector(context: context),
-            ServiceAccountController(context: context, certificateAuthority: { authority }),
+            accounts,
             CertificateApprover(context: context, isAllowed: { [server] in server.isAllowed($0) }),
-            CertificateSigningController(context: context, signer: AuthoritySigner(identity.authority)),
+            CertificateSigningController(
+                context: context, signer: AuthoritySigner { [identity] in identity.value.authority },
+                lifetimeSeconds: configuration.certificateSchedule.lifetimeSeconds),
             SigningRequestCleaner(context: context),
             NamespaceController(context: context, resources: namespaced.map(\.resource)),
             GarbageCollector(context: context, resources: stored.map(\.resource)) { kind in

@@ -15,13 +15,17 @@ final class CurrentMembership: Sendable {
 
     var value: Membership { state.withLock { $0 } }
 
-    /// Changes it, on disk first.
-    func change(_ body: (inout Membership) -> Void) throws {
+    /// Changes it, on disk first. What a command has written there meanwhile stays.
+    ///
+    /// - Returns: what it is now.
+    @discardableResult
+    func change(_ body: (inout Membership) -> Void) throws -> Membership {
         try state.withLock { state in
-            var membership = state
+            var membership = try Membership.load(stateDirectory: stateDirectory) ?? state
             body(&membership)
             try membership.save(stateDirectory: stateDirectory)
             state = membership
+            return membership
         }
     }
 }

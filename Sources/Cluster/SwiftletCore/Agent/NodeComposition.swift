@@ -8,10 +8,13 @@ import Logging
 /// node of its own.
 struct NodeComposition: Sendable {
     let configuration: Configuration
+    /// Tells that certificates on disk are others.
+    let notice: CertificateNotice
     let logger: Logger
 
-    init(_ configuration: Configuration, _ logger: Logger) {
+    init(_ configuration: Configuration, _ notice: CertificateNotice, _ logger: Logger) {
         self.configuration = configuration
+        self.notice = notice
         self.logger = logger
     }
 
@@ -25,9 +28,9 @@ struct NodeComposition: Sendable {
         let lock = try AgentLock(
             runDirectory: configuration.directories.run, role: membership == nil ? .server : .worker)
         if let membership {
-            try await WorkerComposition(effective, membership, findings, logger).run()
+            try await WorkerComposition(effective, membership, findings, notice, logger).run()
         } else {
-            try await ServerComposition(effective, findings, logger).run()
+            try await ServerComposition(effective, findings, notice, logger).run()
         }
         lock.release()
     }

@@ -21,18 +21,24 @@ struct ServerComposition: Sendable {
     let configuration: Configuration
     /// What the examination of the machine found.
     let findings: [Finding]
+    /// Tells that certificates on disk are others.
+    let notice: CertificateNotice
     let logger: Logger
 
-    init(_ configuration: Configuration, _ findings: [Finding], _ logger: Logger) {
+    init(
+        _ configuration: Configuration, _ findings: [Finding], _ notice: CertificateNotice, _ logger: Logger
+    ) {
         self.configuration = configuration
         self.findings = findings
+        self.notice = notice
         self.logger = logger
     }
 
     func run() async throws {
         let node = try NodeIdentity.discover(configuration)
         let storage = try openStorage()
-        let identity = try loadIdentity(of: node)
+        let identity = CurrentIdentity(
+            try configuration.loadIdentity(of: node, logger: logger.component("certificates")))
         try await withThrowingTaskGroup { group in
             group.addTask { try await storage.run() }
             let result: Result<Void, any Error>
@@ -49,18 +55,18 @@ struct ServerComposition: Sendable {
         }
     }
 
-    private func runParts(_ node: NodeIdentity, _ identity: ClusterIdentity, _ storage: SQLiteStorage) async throws {
+    private func runParts(_ node: NodeIdentity, _ identity: CurrentIdentity, _ storage: SQLiteStorage) async throws {
         let eventLoops = MultiThreadedEventLoopGroup.singleton
-        let addresses = try ControlPlaneAddresses(configuration, node, identity)
+        let addresses = try ControlPlaneAddresses(configuration, node, identity.value)
         let server = try makeServer(addresses, identity, storage, eventLoops)
         _ = try await server.bind()
-        try writeKubeconfig(identity)
-        let kubeletTLS = try HTTPServerTLS(identity.kubeletTLS)
+        try configuration.writeKubeconfig(identity.value)
+        let kubeletTLS = try HTTPServerTLS(identity.value.kubeletTLS)
         let parts = try await makeNode(node, server, kubeletTLS, eventLoops)
         let certificates = ServerCertificates(
-            node: node, server: server, kubelet: kubeletTLS, addresses: addresses,
-            logger: logger.component("certificates")
-        ) { try loadIdentity(of: $0) }
+            configuration, node: node, current: identity, server: server, kubelet: kubeletTLS, addresses: addresses,
+            notice: notice, logger: logger.component("certificates")
+        ) { try configuration.loadIdentity(of: $0, logger: logger.component("certificates")) }
         let responder = makeResponder(node, identity)
         let controlPlane = ControlPlane(
             configuration: configuration, server: server, identity: identity, nodeName: node.name, logger: logger)
@@ -107,12 +113,17 @@ struct ServerComposition: Sendable {
 
     /// What lets workers find this machine on the link when they have lost it; nil where the configuration or the host name
     /// does not allow it.
-    private func makeResponder(_ node: NodeIdentity, _ identity: ClusterIdentity) -> MulticastResponder? {
-        guard configuration.api.multicastDNS,
-            let advertisement = ServerDiscovery.advertisement(
-                node, port: configuration.api.port, authority: identity.authorityFingerprint)
-        else { return nil }
-        return MulticastResponder(advertisement, logger: logger.component("multicast-dns"))
+    private func makeResponder(_ node: NodeIdentity, _ identity: CurrentIdentity) -> MulticastResponder? {
+        let port = configuration.api.port
+        @Sendable func advertisement() -> ServiceAdvertisement? {
+            ServerDiscovery.advertisement(node, port: port, authorities: identity.value.authorities.fingerprints)
+        }
+        guard configuration.api.multicastDNS, let first = advertisement() else { return nil }
+        let responder = MulticastResponder(first, logger: logger.component("multicast-dns"))
+        identity.observeAuthorities {
+            if let next = advertisement() { responder.replace(next) }
+        }
+        return responder
     }
 
     private func openStorage() throws -> SQLiteStorage {
@@ -121,16 +132,6 @@ struct ServerComposition: Sendable {
             volatilePrefixes: StorageKeys.volatilePrefixes)
         settings.volatileCheckpointInterval = .seconds(configuration.storage.checkpointMinutes * 60)
         return try SQLiteStorage(settings, logger: logger.component("storage"))
-    }
-
-    private func loadIdentity(of node: NodeIdentity) throws -> ClusterIdentity {
-        try ClusterIdentity.loadOrCreate(
-            directory: "\(configuration.directories.state)/pki",
-            subject: .init(
-                nodeName: node.name, hostName: node.hostName, addresses: node.addresses,
-                serviceAddress: try serviceAddress,
-                clusterDomain: configuration.network.clusterDomain, extraNames: configuration.api.certificateNames),
-            now: FileTime.now().seconds, logger: logger.component("certificates"))
     }
 
     private func makeNode(
@@ -148,16 +149,15 @@ struct ServerComposition: Sendable {
     }
 
     private func makeServer(
-        _ addresses: ControlPlaneAddresses, _ identity: ClusterIdentity, _ storage: SQLiteStorage,
+        _ addresses: ControlPlaneAddresses, _ current: CurrentIdentity, _ storage: SQLiteStorage,
         _ group: any EventLoopGroup
     ) throws -> APIServer {
+        let identity = current.value
         var settings = APIServerConfiguration(
             advertised: addresses.advertisement, serviceAccountKey: identity.serviceAccountKey)
         settings.listeners = [.init(host: configuration.api.bindAddress, port: configuration.api.port)]
         settings.tls = try HTTPServerTLS(identity.apiServerTLS)
-        settings.kubeletTLS = HTTPClientTLS(
-            verification: .authorities(identity.authorityPEM),
-            identity: (identity.apiServerKubeletClient.certificatePEM, identity.apiServerKubeletClient.keyPEM))
+        settings.kubeletTLS = identity.kubeletClientTLS
         settings.registry.serviceRange = configuration.network.serviceCIDR
         if let ports = configuration.portRange { settings.registry.nodePorts = ports }
         settings.version = ServerVersion(gitVersion: ProductVersion.git)
@@ -166,25 +166,11 @@ struct ServerComposition: Sendable {
             extensions: { client in
                 [
                     JoinService(
-                        client: client(.loopback, "swiftlet"), identity: identity,
+                        client: client(.loopback, "swiftlet"), identity: { current.value },
                         reserved: { addresses.reserved }, facts: { addresses.facts }, now: { .now() },
                         logger: logger.component("join"))
                 ]
             }, logger: logger.component("api-server"))
     }
 
-    /// The address of the Service `kubernetes`: the first of its range.
-    private var serviceAddress: IPAddress {
-        get throws {
-            let services = try configuration.range("network.serviceCIDR", configuration.network.serviceCIDR)
-            return services.address.advanced(by: 1) ?? services.address
-        }
-    }
-
-    private func writeKubeconfig(_ identity: ClusterIdentity) throws {
-        try Kubeconfig(
-            server: configuration.localServer, authorityPEM: identity.authorityPEM,
-            user: identity.admin
-        ).write(to: configuration.kubeconfigPath)
-    }
 }

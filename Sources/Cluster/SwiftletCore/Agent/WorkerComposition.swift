@@ -20,15 +20,18 @@ struct WorkerComposition: Sendable {
     let membership: Membership
     /// What the examination of the machine found.
     let findings: [Finding]
+    /// Tells that certificates on disk are others.
+    let notice: CertificateNotice
     let logger: Logger
 
     init(
         _ configuration: Configuration, _ membership: Membership, _ findings: [Finding],
-        _ logger: Logger
+        _ notice: CertificateNotice, _ logger: Logger
     ) {
         self.configuration = configuration
         self.membership = membership
         self.findings = findings
+        self.notice = notice
         self.logger = logger
     }
 
@@ -38,16 +41,19 @@ struct WorkerComposition: Sendable {
         // It is of the cluster that this node had of its own, whose API does not run any more.
         try Files.remove(configuration.kubeconfigPath)
         let current = CurrentMembership(membership, stateDirectory: configuration.directories.state)
-        let client = try membership.makeClient(configuration, group: eventLoops, logger: logger.component("api-client"))
+        let client = try membership.makeClient(
+            configuration, group: eventLoops, logger: logger.component("api-client")
+        ) { try current.value.fingerprints() }
         let composition = KubeletComposition(
             configuration: configuration, node: node,
             subnet: try configuration.range("network.nodeCIDR", membership.nodeCIDR), isWorker: true,
             findings: findings,
             eventLoops: eventLoops, logger: logger)
-        let tls = try HTTPServerTLS(WorkerCertificates.serverIdentity(membership.serving, membership))
+        let tls = try HTTPServerTLS(membership.serverTLS)
         let parts = try await composition.make(client: client, tls: tls)
         let certificates = WorkerCertificates(
-            current, node: node, client: client, kubelet: tls, logger: logger.component("certificates"))
+            current, node: node, runDirectory: configuration.directories.run, client: client, kubelet: tls,
+            notice: notice, logger: logger.component("certificates"))
         let servers = WorkerServers(current, client: client, logger: logger.component("servers"))
         try await withThrowingTaskGroup { group in
             group.addTask { try await client.run() }
@@ -88,15 +94,19 @@ struct WorkerComposition: Sendable {
 
 extension Membership {
     /// A client of the cluster's API with the identity of this node.
+    ///
+    /// - Parameter authorities: The SHA-256 of the cluster's authorities as they are when a server is looked for; nil for those
+    ///   of this membership.
     func makeClient(
-        _ configuration: Configuration, group: any EventLoopGroup, logger: Logger
+        _ configuration: Configuration, group: any EventLoopGroup, logger: Logger,
+        authorities: (@Sendable () throws -> [String])? = nil
     ) throws -> HTTPSClient {
         var settings = HTTPSClientConfiguration(
             servers: cluster.servers,
-            tls: HTTPClientTLS(verification: .authorities(authorityPEM), identity: client.identity),
+            tls: clientTLS,
             userAgent: "kubelet/\(ProductVersion.git)")
         let discovery = ServerDiscovery(
-            configuration: configuration, authorities: try fingerprints(), logger: logger)
+            configuration: configuration, authorities: authorities ?? { try fingerprints() }, logger: logger)
         settings.discover = { await discovery.servers() }
         return try HTTPSClient(settings, group: group, logger: logger)
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterFormation
 package import JSON
 import LinuxSystem
 import StorageSQLite
@@ -52,9 +53,12 @@ package struct Backup: Sendable {
             throw BackupError("\(source) is missing: this node has no cluster of its own to back up")
         }
         try Files.makeDirectory(directory, permissions: 0o700)
-        for name in try Files.names(in: source) where !name.hasPrefix(".") && !name.hasSuffix(".tmp") {
-            try Files.replace(
-                "\(directory)/\(name)", with: Files.read("\(source)/\(name)"), permissions: 0o600, durable: false)
+        // Keys and certificates that belong together, also while an authority is replaced.
+        try AuthorityFiles(directory: source).locked {
+            for name in try Files.names(in: source) where !name.hasPrefix(".") && !name.hasSuffix(".tmp") {
+                try Files.replace(
+                    "\(directory)/\(name)", with: Files.read("\(source)/\(name)"), permissions: 0o600, durable: false)
+            }
         }
     }
 

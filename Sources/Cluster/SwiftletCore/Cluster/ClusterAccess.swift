@@ -59,11 +59,12 @@ package struct ClusterAccess: Sendable {
     }
 
     private func administrator() throws -> HTTPSClient {
-        let directory = "\(configuration.directories.state)/pki"
+        let directory = configuration.keyDirectory
         var settings = HTTPSClientConfiguration(
             servers: [configuration.localServer],
             tls: HTTPClientTLS(
-                verification: .authorities(try Files.read("\(directory)/ca.crt")),
+                // While the authority is replaced, the server may show a certificate by either.
+                verification: .authorities(try AuthorityFiles.trusted(directory: directory)),
                 identity: (try Files.read("\(directory)/admin.crt"), try Files.read("\(directory)/admin.key"))))
         // Commands must be quick, also when something is wrong.
         settings.limits.attempts = 1

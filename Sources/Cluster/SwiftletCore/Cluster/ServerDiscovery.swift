@@ -13,18 +13,20 @@ struct ServerDiscovery: Sendable {
     private static let service = "_swiftlet._tcp.local"
 
     let configuration: Configuration
-    /// The SHA-256 of the cluster's authorities: there may be other clusters on the link.
-    let authorities: [String]
+    /// The SHA-256 of the cluster's authorities as they are now: there may be other clusters on the link.
+    let authorities: @Sendable () throws -> [String]
     let logger: Logger
 
     /// What a control plane tells of itself; nil where its host name is no name for others.
-    static func advertisement(_ node: NodeIdentity, port: Int, authority: String) -> ServiceAdvertisement? {
+    ///
+    /// - Parameter authorities: All that the cluster trusts: while one is replaced, some workers may know only the old one.
+    static func advertisement(_ node: NodeIdentity, port: Int, authorities: [String]) -> ServiceAdvertisement? {
         guard let service = DNSName(service),
             let host = LocalHostName.name(of: node.hostName).flatMap({ DNSName($0) })
         else { return nil }
         return ServiceAdvertisement(
             service: service, instance: String(node.name.prefix(DNSName.labelLimit)), host: host,
-            port: UInt16(clamping: port), attributes: [attribute(authority)])
+            port: UInt16(clamping: port), attributes: authorities.map(attribute))
     }
 
     private static func attribute(_ authority: String) -> String { "ca=\(authority)" }
@@ -32,8 +34,8 @@ struct ServerDiscovery: Sendable {
     /// The URLs at which somebody on this machine's links says to serve the cluster; takes about two seconds when nobody does.
     func servers() async -> [String] {
         guard let service = DNSName(Self.service) else { return [] }
-        let wanted = Set(authorities.map { Self.attribute($0) })
         do {
+            let wanted = Set(try authorities().map { Self.attribute($0) })
             let links = try MulticastLink.links(with: try NodeIdentity.discover(configuration).addresses)
             let sightings = try await MulticastBrowser(links: links).find(service) { sighting in
                 sighting.attributes.contains { wanted.contains($0) }

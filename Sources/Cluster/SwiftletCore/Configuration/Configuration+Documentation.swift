@@ -57,6 +57,11 @@ extension Configuration {
           # The UDP port of VXLAN, by which nodes beyond a router are reached; the same on all nodes.
           vxlanPort: 4789
 
+        certificates:
+          # For how many minutes the cluster's authority issues certificates at most: a year. The agent renews them when a
+          # quarter of that is left. On the control plane only.
+          lifetimeMinutes: 525600
+
         storage:
           # Minutes between two checkpoints of what is kept in memory (leases and events).
           checkpointMinutes: 10

@@ -15,6 +15,7 @@ package struct Configuration: Sendable, Hashable {
     package var api = API()
     package var kubelet = Kubelet()
     package var network = Network()
+    package var certificates = Certificates()
     package var storage = Storage()
     package var images = Images()
     package var log = Log()
@@ -70,6 +71,11 @@ package struct Configuration: Sendable, Hashable {
         package var table = "swiftlet"
         /// The UDP port of VXLAN, by which nodes beyond a router are reached.
         package var vxlanPort = 4789
+    }
+
+    package struct Certificates: Sendable, Hashable {
+        /// Minutes for which the cluster's authority issues certificates at most; they are renewed when a quarter is left.
+        package var lifetimeMinutes = 525_600
     }
 
     package struct Storage: Sendable, Hashable {

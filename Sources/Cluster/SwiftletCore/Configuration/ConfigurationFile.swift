@@ -88,6 +88,9 @@ extension Configuration {
             try reader.string("staticPodDirectory", &kubelet.staticPodDirectory)
         }
         try readNetwork(&reader)
+        try reader.section("certificates") { reader in
+            try reader.integer("lifetimeMinutes", &certificates.lifetimeMinutes, in: 1...525_600)
+        }
         try reader.section("storage") { reader in
             try reader.integer("checkpointMinutes", &storage.checkpointMinutes, in: 1...1440)
         }

@@ -60,3 +60,9 @@ package enum YAMLDocument {
         }
     }
 }
+
+/// YAML for commands.
+package enum YAMLText {
+    /// A value in YAML's block style, with a line feed at its end.
+    package static func text(_ value: JSON) throws -> String { try YAMLDocument.text(value) }
+}

@@ -35,6 +35,7 @@ package struct LogField: Sendable, Hashable {
     package static let details = [
         LogField("addresses", "addresses of a node"),
         LogField("api-port", "the port of the Kubernetes API"),
+        LogField("authorities", "the beginnings of the SHA-256 of the authorities that the cluster trusts"),
         LogField("certificate", "the name of a certificate of this machine"),
         LogField("count", "how many"),
         LogField("delay", "the time until the next attempt"),

@@ -37,24 +37,14 @@ package struct LocalStatus: Sendable {
     }
 
     private static func certificates(_ configuration: Configuration, now: Int64) -> [CertificateLife] {
-        let state = configuration.directories.state
-        // A worker's certificates are those of its membership, whatever it had of its own before.
-        let membership = files(in: "\(state)/membership", suffixes: [".crt", ".pem"])
-        let paths = membership.isEmpty ? files(in: "\(state)/pki", suffixes: [".crt"]) : membership
-        let lives = paths.compactMap { path -> CertificateLife? in
+        // Where there are none, or the reader may not look, there is nothing to tell.
+        let entries = (try? CertificateInventory.read(configuration, now: now))?.entries ?? []
+        let lives = entries.compactMap { entry -> CertificateLife? in
             // One that is being replaced right now is seen the next time.
-            guard let pem = try? Files.read(path), let certificate = try? Certificate(pem: pem) else { return nil }
-            let end = certificate.validity.notAfter
-            let name = path.split(separator: "/").last?.dropLast(4) ?? ""
-            return CertificateLife(name: String(name), notAfter: end, remainingDays: Int((end - now) / 86400))
+            guard let end = entry.certificate?.validity.notAfter else { return nil }
+            return CertificateLife(name: entry.name, notAfter: end, remainingDays: Int((end - now) / 86400))
         }
         return lives.sorted { ($0.notAfter, $0.name) < ($1.notAfter, $1.name) }
-    }
-
-    private static func files(in directory: String, suffixes: [String]) -> [String] {
-        // Where there is none, or the reader may not look, there is nothing to tell.
-        ((try? Files.names(in: directory)) ?? []).filter { name in suffixes.contains { name.hasSuffix($0) } }
-            .map { "\(directory)/\($0)" }
     }
 
     package var json: JSON {

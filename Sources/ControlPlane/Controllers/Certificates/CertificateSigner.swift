@@ -13,13 +13,14 @@ package protocol CertificateSigner: Sendable {
     func sign(_ profile: CertificateProfile, for key: PublicKey) async throws -> [UInt8]
 }
 
-/// Signs with an authority whose key is in memory.
+/// Signs with the authority of the moment, whose key is in memory.
 package struct AuthoritySigner: CertificateSigner {
-    private let authority: CertificateAuthority
+    private let authority: @Sendable () -> CertificateAuthority
 
-    package init(_ authority: CertificateAuthority) { self.authority = authority }
+    /// - Parameter authority: asked for each certificate: an authority may be replaced while its cluster runs.
+    package init(_ authority: @escaping @Sendable () -> CertificateAuthority) { self.authority = authority }
 
     package func sign(_ profile: CertificateProfile, for key: PublicKey) async throws -> [UInt8] {
-        try authority.issue(profile, for: key).pem()
+        try authority().issue(profile, for: key).pem()
     }
 }

@@ -15,10 +15,16 @@ package final class CertificateSigningController: ControlLoop {
     private let signer: any CertificateSigner
     private let queue = WorkQueue<ObjectKey>()
     private let requests: Informer
+    private let lifetimeSeconds: Int64
 
-    package init(context: ControllerContext, signer: any CertificateSigner) {
+    /// - Parameter lifetimeSeconds: How long certificates are valid that ask for nothing shorter (upstream:
+    ///   `--cluster-signing-duration`).
+    package init(
+        context: ControllerContext, signer: any CertificateSigner, lifetimeSeconds: Int64 = 365 * 86400
+    ) {
         self.context = context
         self.signer = signer
+        self.lifetimeSeconds = lifetimeSeconds
         requests = context.informers.informer(.signingRequests)
         queue.addChanges(of: requests)
     }
@@ -44,7 +50,8 @@ package final class CertificateSigningController: ControlLoop {
                     type: "Failed", status: "True", reason: "SignerValidationFailure", message: refusal,
                     lastTransitionTime: now.text, lastUpdateTime: now.text))
         } else {
-            let pem = try await signer.sign(request.profile(now: Int64(now.seconds)), for: request.request.publicKey)
+            let profile = request.profile(now: Int64(now.seconds), longest: lifetimeSeconds)
+            let pem = try await signer.sign(profile, for: request.request.publicKey)
             object.json["status", "certificate"] = .string(Base64.encode(pem))
         }
         do {

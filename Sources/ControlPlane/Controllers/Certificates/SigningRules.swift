@@ -86,14 +86,27 @@ struct SigningRequest: Sendable {
         return nil
     }
 
-    /// The certificate that the request is answered with: valid a year unless less was asked for.
-    func profile(now: Int64) -> CertificateProfile {
-        let year: Int64 = 365 * 86400
-        let lifetime = min(max(Int64(expirationSeconds ?? Int(year)), 600), year)
-        return CertificateProfile(
+    /// The certificate that the request is answered with.
+    ///
+    /// - Parameters:
+    ///   - longest: Seconds; a request may ask for less (`spec.expirationSeconds`).
+    func profile(now: Int64, longest: Int64) -> CertificateProfile {
+        CertificateProfile(
             subject: request.subject, alternativeNames: request.alternativeNames,
             purposes: signer == .kubeletServing ? [.server] : [.client],
-            validity: .backdated(now: now, lifetimeSeconds: lifetime))
+            validity: Self.validity(
+                now: now, lifetime: min(expirationSeconds.map { max(Int64($0), 600) } ?? longest, longest)))
+    }
+
+    /// From when to when a certificate is valid.
+    ///
+    /// Its beginning lies before now, so that a board whose clock is somewhat behind after a power cut does not take it for one
+    /// of the future. Upstream goes five minutes back; this goes an hour for long lives, and less for short ones, since renewal
+    /// goes by the age. While the clock is not set nobody can tell when a year is over: such a certificate lasts as long as
+    /// the authority, and its owner renews it when the time is known.
+    static func validity(now: Int64, lifetime: Int64) -> Validity {
+        guard Validity.isClockSet(now) else { return Validity(notBefore: 0, notAfter: .max) }
+        return .backdated(now: now, lifetimeSeconds: lifetime, by: min(3600, lifetime / 24))
     }
 
     /// Why a kubelet's serving certificate cannot be approved without an administrator, nil when it can.

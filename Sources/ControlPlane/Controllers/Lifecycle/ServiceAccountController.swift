@@ -37,6 +37,11 @@ package final class ServiceAccountController: ControlLoop {
         }
     }
 
+    /// Publishes the certificates anew in all namespaces: there are other ones.
+    package func authoritiesChanged() {
+        for namespace in namespaces.list() { queue.add(namespace.key) }
+    }
+
     package func run() async throws {
         let controller = Controller(name, workers: 1, queue: queue, logger: context.logger) { key in
             try await self.reconcile(key)
