@@ -12,9 +12,11 @@ struct CertificatesCommand: AsyncParsableCommand {
             Examples:
               swiftlet certificates status
               swiftlet certificates renew
+              swiftlet certificates rotate-ca
             """,
-        subcommands: [CertificatesStatusCommand.self, CertificatesRenewCommand.self],
-        defaultSubcommand: CertificatesStatusCommand.self)
+        subcommands: [
+            CertificatesStatusCommand.self, CertificatesRenewCommand.self, CertificatesRotateCommand.self,
+        ], defaultSubcommand: CertificatesStatusCommand.self)
 }
 
 /// How a command prints that knows tables, JSON and YAML.
