@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import pathlib
+import secrets
 import sys
 import tempfile
 import unittest
@@ -15,12 +16,15 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts/lib"))
 
+import images  # noqa: E402
 import nodes  # noqa: E402
 from nodes import Network, run, until  # noqa: E402,F401
 
 BIN = pathlib.Path(os.environ.get("SWIFTLET_BIN", ROOT / ".build/debug"))
-IMAGE = "docker.io/swiftlet/test:1"
+IMAGE = images.TEST
 
+# In the names of what the tests make outside their namespaces; a process id is not one of its own in a process namespace.
+_RUN = secrets.token_hex(2)
 _networks = itertools.count(1)
 _nodes = itertools.count(1)
 
@@ -28,7 +32,7 @@ _nodes = itertools.count(1)
 def make_network():
     """A network of its own; it goes with the test process."""
     number = next(_networks)
-    network = Network(f"e2e{os.getpid() % 10000}n{number}", f"10.{100 + number % 100}.{os.getpid() % 250}").create()
+    network = Network(f"e2e{number}", f"10.{100 + number % 100}.7").create()
     atexit.register(network.remove)
     return network
 
@@ -38,17 +42,13 @@ class Node(nodes.Node):
 
     def __init__(self, network=None):
         number = next(_nodes)
-        super().__init__(f"e2e-{os.getpid() % 100000}-{number}", number % 100, network or make_network(),
+        super().__init__(f"e2e-{_RUN}-{number}", number % 100, network or make_network(),
                          tempfile.mkdtemp(prefix="swiftlet-e2e-"), BIN)
         atexit.register(self.remove)
         self.create()
 
     def import_test_image(self):
-        archive = ROOT / ".build" / "test-image.tar"
-        archive.parent.mkdir(exist_ok=True)
-        if not archive.exists():
-            run(ROOT / "scripts/make-demo-image", "--name", IMAGE, "--output", archive)
-        self.swiftlet("images", "import", archive)
+        self.swiftlet("images", "import", images.test())
 
 
 class NodeTestCase(unittest.TestCase):

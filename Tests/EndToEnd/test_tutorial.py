@@ -3,9 +3,8 @@
 
 import unittest
 
-from node import ROOT, NodeTestCase, run, until
-
-IMAGE = "docker.io/swiftlet/mariadb:1"
+import images
+from node import NodeTestCase, until
 
 MANIFEST = """
 apiVersion: v1
@@ -58,32 +57,11 @@ spec:
         persistentVolumeClaim: {claimName: mysql-pv-claim}
 """
 
-# What the usual image's entry point does: make the system tables once, then serve with the password that was given.
-ENTRY_POINT = """#!/bin/sh
-set -e
-chown mysql:mysql /var/lib/mysql
-if [ ! -d /var/lib/mysql/mysql ]; then
-    mariadb-install-db --user=mysql --datadir=/var/lib/mysql --skip-test-db >/dev/null
-fi
-echo "ALTER USER root@localhost IDENTIFIED BY '$MYSQL_ROOT_PASSWORD';" >/run/mysqld/init.sql
-exec mariadbd --user=mysql --datadir=/var/lib/mysql --init-file=/run/mysqld/init.sql
-"""
-
-
 class TutorialTests(NodeTestCase):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        archive = ROOT / ".build" / "mariadb-image.tar"
-        if not archive.exists():
-            entry = cls.node.directory / "entrypoint"
-            entry.write_text(ENTRY_POINT)
-            run(ROOT / "scripts/make-demo-image", "--name", IMAGE, "--output", archive, "--debs", "mariadb-server-core",
-                "mariadb-client-core", "mariadb-server", "bash", "coreutils", "base-passwd", "sed", "gawk", "hostname",
-                "--add-user", "mysql:999:999:/var/lib/mysql", "--file", f"{entry}:/entrypoint:755",
-                "--run", "mkdir -p /var/lib/mysql /run/mysqld /tmp && chown mysql:mysql /var/lib/mysql /run/mysqld",
-                "--entrypoint", "/entrypoint")
-        cls.node.swiftlet("images", "import", archive)
+        cls.node.swiftlet("images", "import", images.mariadb())
 
     def sql(self, statement, check=True):
         return self.node.kubectl("exec", "deployment/mysql", "--", "mariadb", "-ppassword", "-N", "-e", statement,
@@ -93,7 +71,7 @@ class TutorialTests(NodeTestCase):
         node = self.node
         data = node.directory / "data"
         data.mkdir()
-        node.apply(MANIFEST % {"data": data, "image": IMAGE})
+        node.apply(MANIFEST % {"data": data, "image": images.MARIADB})
         until(lambda: node.json("get", "pvc", "mysql-pv-claim")["status"].get("phase") == "Bound", 15, "the binding")
         node.kubectl("rollout", "status", "deployment/mysql", "--timeout=90s")
         until(lambda: self.sql("SELECT 1", check=False).returncode == 0, 90, "the server's answer")
