@@ -81,7 +81,6 @@ let package = Package(
     products: [
         .executable(name: "swiftlet", targets: ["swiftlet"]),
         .executable(name: "swiftlet-launcher", targets: ["swiftlet-launcher"]),
-        .executable(name: "swiftlet-monitor", targets: ["swiftlet-monitor"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -136,15 +135,12 @@ let package = Package(
         tests("Container", "OCISpec"),
         library("Container", "Launcher", ["OCISpec", "JSON", "LinuxSystem", "CLinux", "CSeccomp"]),
         tests("Container", "Launcher", ["OCISpec", "JSON", "LinuxSystem"]),
-        .executableTarget(
-            name: "swiftlet-launcher", dependencies: ["Launcher", "LinuxSystem"],
-            path: "Sources/Container/swiftlet-launcher", exclude: ["launch-order.txt"], swiftSettings: strict,
-            linkerSettings: staticExecutable),
         library("Container", "Monitor", ["JSON", "LinuxSystem", "CLinux"]),
         tests("Container", "Monitor", ["JSON", "LinuxSystem"]),
         .executableTarget(
-            name: "swiftlet-monitor", dependencies: ["Monitor", "LinuxSystem"],
-            path: "Sources/Container/swiftlet-monitor", swiftSettings: strict, linkerSettings: staticExecutable),
+            name: "swiftlet-launcher", dependencies: ["Launcher", "Monitor", "LinuxSystem"],
+            path: "Sources/Container/swiftlet-launcher", exclude: ["launch-order.txt"], swiftSettings: strict,
+            linkerSettings: staticExecutable),
         library(
             "Container", "ContainerImages",
             [
@@ -265,7 +261,7 @@ let package = Package(
                 "Storage",
                 "StorageSQLite", "APIServer", "Scheduling", "Controllers", "KubeAPI", "KubeClient",
                 "ControllerRuntime", "HTTPTransport", "PKI", "Systemd", "LinuxSystem", "JSON", nioCore, nioPosix,
-                "HostChecks",
+                "HostChecks", "Monitor",
                 logging, lifecycle, unixSignals, yams, "Netlink", "MulticastDNS",
             ]),
         tests(

@@ -126,8 +126,7 @@ class Tree:
 
 
 def add_programs(tree, options):
-    for name, place in (("swiftlet", "usr/bin"), ("swiftlet-launcher", "usr/libexec/swiftlet"),
-                        ("swiftlet-monitor", "usr/libexec/swiftlet")):
+    for name, place in (("swiftlet", "usr/bin"), ("swiftlet-launcher", "usr/libexec/swiftlet")):
         target = tree.root / place / name
         target.parent.mkdir(parents=True, exist_ok=True)
         subprocess.run([options.strip, "--strip-all", "--remove-section=.comment", "--remove-section=.note", "-o", target,

@@ -268,7 +268,7 @@ extension ContainerMonitor {
             return try Cgroups.current().outOfMemoryKills(in: group)
         } catch {
             // The exit status matters more; SIGKILL without a known cause is what is left.
-            StandardError.write(Array("swiftlet-monitor: \(error)\n".utf8))
+            StandardError.write(Array("\(Self.programName): \(error)\n".utf8))
             return 0
         }
     }

@@ -38,6 +38,9 @@ package final class ContainerMonitor {
     /// Milliseconds for which output may still come after the container's end: from processes that outlive it.
     static let drainTime: Int32 = 200
 
+    /// What a monitor's first argument is, by which the file that it shares with the launcher knows what to be.
+    package static let programName = "swiftlet-monitor"
+
     /// Runs a monitor to the container's end; returns the exit code of the program.
     package static func run(_ arguments: [String]) -> Int32 {
         do {
@@ -53,7 +56,7 @@ package final class ContainerMonitor {
                 throw error
             }
         } catch {
-            StandardError.write(Array("swiftlet-monitor: \(error)\n".utf8))
+            StandardError.write(Array("\(programName): \(error)\n".utf8))
             return 1
         }
     }
@@ -78,7 +81,7 @@ package final class ContainerMonitor {
         try Signals.block([Signals.child, Signals.terminate, Signals.interrupt, Signals.hangUp])
         signals = try Signals.descriptor([Signals.child, Signals.terminate, Signals.interrupt, Signals.hangUp])
         try Processes.becomeSubreaper()
-        Processes.setName("swiftlet-monitor")
+        Processes.setName(Self.programName)
         log = try LogFile(path: options.log)
         journal = options.journal.map {
             JournalOutput(path: $0, fields: options.journalFields, limit: options.journalLimit)

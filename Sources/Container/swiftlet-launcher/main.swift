@@ -2,5 +2,8 @@
 
 import Launcher
 import LinuxSystem
+import Monitor
 
-Processes.exit(LauncherCommand.run(CommandLine.arguments))
+// Two programs in one file, because Swift's runtime is most of either: its pages are in memory once for both.
+let isMonitor = CommandLine.arguments.first == ContainerMonitor.programName
+Processes.exit(isMonitor ? ContainerMonitor.run(CommandLine.arguments) : LauncherCommand.run(CommandLine.arguments))

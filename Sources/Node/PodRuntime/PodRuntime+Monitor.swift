@@ -18,7 +18,7 @@ extension PodRuntime {
     func launch(_ record: ContainerRecord, _ spec: ContainerSpec) throws {
         let directory = configuration.containerDirectory(record.id)
         var arguments = [
-            "swiftlet-monitor", "--id", record.id, "--bundle", directory, "--directory", directory, "--log",
+            ContainerMonitor.programName, "--id", record.id, "--bundle", directory, "--directory", directory, "--log",
             record.logPath, "--launcher", configuration.launcher, "--launcher-option",
             "--root=\(configuration.launcherRoot)", "--cgroup", record.cgroupPath, "--sync-fd", "3",
         ]
@@ -32,7 +32,7 @@ extension PodRuntime {
         let report = try RawPipe()
         let reader = FileDescriptor(owning: report.read)
         theirs.add(report.write)
-        var spawner = ProcessSpawner(path: configuration.monitor, arguments: arguments)
+        var spawner = ProcessSpawner(path: configuration.launcher, arguments: arguments)
         spawner.descriptors = [(null, 0), (null, 1), (2, 2), (report.write, 3)]
         spawner.startsSession = true
         let child = try spawner.start()

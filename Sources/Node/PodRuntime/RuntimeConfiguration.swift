@@ -2,10 +2,8 @@
 
 /// Where the pod runtime keeps things, and what it runs.
 package struct RuntimeConfiguration: Sendable {
-    /// The OCI runtime, `/usr/libexec/swiftlet/swiftlet-launcher`.
+    /// The OCI runtime, which is the monitor of a container under another name: `/usr/libexec/swiftlet/swiftlet-launcher`.
     package var launcher: String
-    /// The per-container monitor, `/usr/libexec/swiftlet/swiftlet-monitor`.
-    package var monitor: String
     /// What is forgotten at a reboot, on a file system in memory: `/run/swiftlet`.
     package var runDirectory: String
     /// What is kept: `/var/lib/swiftlet`.
@@ -37,12 +35,11 @@ package struct RuntimeConfiguration: Sendable {
     }
 
     package init(
-        launcher: String, monitor: String, runDirectory: String, stateDirectory: String,
+        launcher: String, runDirectory: String, stateDirectory: String,
         podLogDirectory: String = "/var/log/pods", containerLogDirectory: String = "/var/log/containers",
         cgroupRoot: String = "/"
     ) {
         self.launcher = launcher
-        self.monitor = monitor
         self.runDirectory = runDirectory
         self.stateDirectory = stateDirectory
         self.podLogDirectory = podLogDirectory

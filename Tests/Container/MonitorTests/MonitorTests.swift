@@ -57,9 +57,10 @@ final class MonitorFixture {
     func start(_ options: [String] = []) throws -> CreateReport {
         let pipe = try Sockets.pipe()
         var spawner = ProcessSpawner(
-            path: try Self.program("swiftlet-monitor"),
+            path: try Self.program("swiftlet-launcher"),
             arguments: [
-                "swiftlet-monitor", "--id", id, "--bundle", paths.directory, "--directory", paths.directory, "--log",
+                ContainerMonitor.programName, "--id", id, "--bundle", paths.directory, "--directory", paths.directory,
+                "--log",
                 logPath, "--launcher", try Self.program("swiftlet-launcher"), "--launcher-option",
                 "--root=\(paths.directory)/state", "--cgroup", "/\(id)", "--sync-fd", "3",
             ] + options, environment: ["PATH=/usr/bin:/bin"])

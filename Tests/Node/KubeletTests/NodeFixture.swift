@@ -71,7 +71,7 @@ struct NodeFixture: Sendable {
         let root = Processes.currentDirectory() ?? ""
         return try PodRuntime(
             configuration: RuntimeConfiguration(
-                launcher: "\(root)/\(build)/swiftlet-launcher", monitor: "\(root)/\(build)/swiftlet-monitor",
+                launcher: "\(root)/\(build)/swiftlet-launcher",
                 runDirectory: "\(directory)/run", stateDirectory: directory, podLogDirectory: "\(directory)/logs/pods",
                 containerLogDirectory: "\(directory)/logs/containers", cgroupRoot: "/kubelet-test-\(tag)"),
             images: images, network: network, logger: logger)

@@ -96,7 +96,7 @@ struct KubeletComposition: Sendable {
         let directories = configuration.directories
         var settings = RuntimeConfiguration(
             launcher: "\(directories.executables)/swiftlet-launcher",
-            monitor: "\(directories.executables)/swiftlet-monitor", runDirectory: directories.run,
+            runDirectory: directories.run,
             stateDirectory: directories.state, podLogDirectory: "\(directories.logs)/pods",
             containerLogDirectory: "\(directories.logs)/containers", cgroupRoot: configuration.kubelet.cgroupRoot)
         settings.journal.limit = 10 * configuration.log.journalLinesPerSecond

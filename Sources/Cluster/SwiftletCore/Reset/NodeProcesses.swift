@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LinuxSystem
+import Monitor
 
 /// Finds a node's processes in /proc: those that no cgroup tells.
 enum NodeProcesses {
@@ -8,7 +9,7 @@ enum NodeProcesses {
     static func monitors(runDirectory: String) -> [Int32] {
         all().filter { process in
             let words = commandLine(of: process)
-            guard let first = words.first, name(first) == "swiftlet-monitor" else { return false }
+            guard let first = words.first, name(first) == ContainerMonitor.programName else { return false }
             return words.contains { $0.contains("\(runDirectory)/") }
         }
     }
