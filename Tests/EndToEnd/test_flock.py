@@ -22,6 +22,8 @@ class FlockTestCase(NodeTestCase):
     def board(self, start=True):
         """Another machine, with an agent of its own that has joined nothing."""
         board = Node(self.network)
+        # When it is gone: what it leaves in the cluster is nothing that the next test expects.
+        self.addCleanup(self.node.kubectl, "delete", "node", board.name, "--ignore-not-found", check=False)
         self.addCleanup(board.remove)
         self.addCleanup(self.show_log_of_failure, board)
         if start:
