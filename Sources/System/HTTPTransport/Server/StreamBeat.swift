@@ -7,8 +7,9 @@ import NIOPosix
 ///
 /// All state is confined to its loop, hence unchecked.
 final class StreamBeat: @unchecked Sendable {
-    /// Long enough for the changes of a busy moment to come together, and too short for anybody to notice.
-    private static let interval = TimeAmount.milliseconds(5)
+    /// Long enough for the changes of a busy time to come together, and too short for anybody to notice: what a hundred
+    /// watches cost is the number of writes to them.
+    private static let interval = TimeAmount.milliseconds(20)
     private static let ofThisLoop = ThreadSpecificVariable<StreamBeat>()
 
     private var resting: [() -> Void] = []
