@@ -28,15 +28,20 @@ struct RootFilesystem: ~Copyable {
 
     /// Takes the mount tree apart from the host's and makes the root file system a mount of its own.
     init(_ context: MountContext) throws(LauncherError) {
+        // Nothing can fail once a member is there.
+        tree = try Self.makeTree(context)
         self.context = context
+    }
+
+    private static func makeTree(_ context: MountContext) throws(LauncherError) -> RootTree {
         let rootfs = context.rootfs
         do {
-            try Self.setPropagation(of: "/", context.spec.linux.rootfsPropagation ?? "rslave")
+            try setPropagation(of: "/", context.spec.linux.rootfsPropagation ?? "rslave")
             if let propagation = context.spec.linux.rootfsPropagation, propagation.hasSuffix("shared") {
-                try Self.makeParentPrivate(of: rootfs)
+                try makeParentPrivate(of: rootfs)
             }
             try Mounting.mount(rootfs, at: rootfs, type: nil, [.bind, .recursive])
-            tree = try RootTree(path: rootfs)
+            return try RootTree(path: rootfs)
         } catch {
             throw LauncherError("preparing the root file system", error)
         }
