@@ -117,6 +117,8 @@ let package = Package(
         tests("System", "PKI", ["JSON", "LinuxSystem"]),
         library("System", "Systemd", ["CSystemd", "LinuxSystem", logging]),
         tests("System", "Systemd", ["LinuxSystem", logging]),
+        library("System", "SystemBus", ["CSystemd", "LinuxSystem"]),
+        tests("System", "SystemBus", ["LinuxSystem"]),
         library("System", "HostChecks", ["JSON", "LinuxSystem"]),
         tests("System", "HostChecks", ["LinuxSystem"]),
         library(
