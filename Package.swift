@@ -262,8 +262,8 @@ let package = Package(
                 "ClusterFormation", "Kubelet", "PodRuntime", "PodNetwork", "ContainerImages", "SandboxNetwork",
                 "Storage",
                 "StorageSQLite", "APIServer", "Scheduling", "Controllers", "KubeAPI", "KubeClient",
-                "ControllerRuntime", "HTTPTransport", "PKI", "Systemd", "LinuxSystem", "JSON", nioCore, nioPosix,
-                "HostChecks", "Monitor",
+                "ControllerRuntime", "HTTPTransport", "PKI", "Systemd", "SystemBus", "LinuxSystem", "JSON", nioCore,
+                nioPosix, "HostChecks", "Monitor",
                 logging, lifecycle, unixSignals, yams, "Netlink", "MulticastDNS",
             ]),
         tests(

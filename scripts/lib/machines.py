@@ -303,7 +303,7 @@ class Container(Machine):
     # What would change the machine around it, or waits for devices.
     masked = ["systemd-sysctl.service", "systemd-udevd.service", "systemd-udev-trigger.service", "systemd-binfmt.service",
               "systemd-modules-load.service", "dev-hugepages.mount", "sys-kernel-debug.mount", "sys-kernel-tracing.mount",
-              "proc-sys-fs-binfmt_misc.automount", "systemd-logind.service", "getty.target"]
+              "proc-sys-fs-binfmt_misc.automount", "getty.target"]
 
     def __init__(self, image, directory, name, number, words=""):
         super().__init__(image, directory, name, number)

@@ -71,6 +71,9 @@ class Node:
         self.process = None
         # Where the agent logs to instead of a file: something with `stream(identifier)`, see Tests/EndToEnd/journal.py.
         self.journal = None
+        # What the agent's environment has more than this process's: by default no system bus, because the machine's own
+        # does not concern nodes that live and die on it.
+        self.environment = {"DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nonexistent"}
         # Not `ip netns exec`: it mounts a new /sys and so hides the cgroups.
         self.enter = ("nsenter", f"--net=/run/netns/{self.namespace}")
 
@@ -134,7 +137,7 @@ images:
     # Life
 
     def start(self, wait=True):
-        environment = dict(os.environ)
+        environment = {**os.environ, **self.environment}
         if self.journal is None:
             log = open(self.log, "a")
         else:

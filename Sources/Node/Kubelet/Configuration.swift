@@ -45,6 +45,9 @@ package struct KubeletConfiguration: Sendable {
     /// reboot while the API is away: for nodes whose API server is another machine.
     package var keepsObjects = false
 
+    /// How long pods may take to end when the machine goes down.
+    package var shutdownPeriods = ShutdownPeriods(total: .seconds(30), critical: .seconds(10))
+
     /// Whether containers' output goes to journald too where the pod does not say.
     package var logsToJournal = false
 

@@ -17,19 +17,19 @@ import Synchronization
 /// It sees the cluster through a ``ResourceClient`` only. Stopping it leaves containers as they are; the next run
 /// takes them over.
 package final class Kubelet: Sendable {
-    private let configuration: KubeletConfiguration
+    let configuration: KubeletConfiguration
     private let client: any ResourceClient
     private let images: ImageService
     private let runtime: PodRuntime
-    private let logger: Logger
+    let logger: Logger
     private let nursery = Nursery()
-    private let recorder: EventRecorder
+    let recorder: EventRecorder
     private let services: Informer
     private let pods: Informer
-    private let director: PodDirector
+    let director: PodDirector
     private let store: DesiredPods
-    private let reporter: NodeReporter
-    private let context: KubeletContext
+    let reporter: NodeReporter
+    let context: KubeletContext
     private let tls: HTTPServerTLS?
     private let hostProblems: HostProblems
 
@@ -61,10 +61,11 @@ package final class Kubelet: Sendable {
         context = KubeletContext(
             configuration: configuration, client: client, runtime: runtime, images: images, objects: objects,
             tokens: TokenSource(client: client, kept: kept, clock: clock), recorder: recorder, services: services,
-            machine: machine, nursery: nursery, eventLoops: eventLoops, clock: clock, logger: logger)
+            machine: machine, nursery: nursery, shutdown: NodeShutdown(), eventLoops: eventLoops, clock: clock,
+            logger: logger)
         store = DesiredPods(directory: "\(configuration.stateDirectory)/pods", logger: logger)
         director = PodDirector(context: context, store: store)
-        reporter = Self.makeReporter(configuration, client, images, machine, hostProblems, clock, logger)
+        reporter = Self.makeReporter(context, hostProblems)
         changes.setHandler { [director] in director.refreshVolumes(of: $0) }
         pods.addHandler { [director] event in
             switch event {
@@ -75,9 +76,9 @@ package final class Kubelet: Sendable {
     }
 
     private static func makeReporter(
-        _ configuration: KubeletConfiguration, _ client: any ResourceClient, _ images: ImageService,
-        _ machine: MachineFacts, _ problems: HostProblems, _ clock: Clock, _ logger: Logger
+        _ context: KubeletContext, _ problems: HostProblems
     ) -> NodeReporter {
+        let (configuration, machine, images) = (context.configuration, context.machine, context.images)
         // Without the directory the node still registers, with no room for pods' files.
         let space = try? FileDescriptor.open(configuration.stateDirectory, [.read, .directory]).space()
         var writer = NodeStatusWriter(
@@ -89,7 +90,7 @@ package final class Kubelet: Sendable {
         writer.reservedMilliCPU = configuration.reservedMilliCPU
         let final = writer
         return NodeReporter(
-            client: client,
+            client: context.client,
             writer: {
                 var writer = final
                 writer.addresses = configuration.addresses
@@ -98,10 +99,11 @@ package final class Kubelet: Sendable {
             health: {
                 var health = NodeStatusWriter.Health()
                 health.hostProblems = problems.current
+                if context.shutdown.isUnderWay { health.runtimeProblem = ShutdownWords.node }
                 return health
             },
             images: { await Self.imageList(images) }, taints: configuration.taints,
-            extraLabels: configuration.labels, clock: clock, logger: logger)
+            extraLabels: configuration.labels, clock: context.clock, logger: context.logger)
     }
 
     /// At most 50 images, the largest first (upstream: nodeStatusMaxImages).
@@ -137,6 +139,11 @@ package final class Kubelet: Sendable {
         await reporter.refresh()
     }
 
+    /// What events about the node are about, also before it is registered.
+    var eventNode: KubeObject {
+        reporter.node ?? KubeObject(.init("", "v1", "Node"), name: configuration.nodeName)
+    }
+
     /// The Node object as last seen.
     package var node: KubeObject? { reporter.node }
 
@@ -159,7 +166,7 @@ package final class Kubelet: Sendable {
 
     private func reportNode() async throws {
         try await reporter.register()
-        let node = reporter.node ?? KubeObject(.init("", "v1", "Node"), name: configuration.nodeName)
+        let node = eventNode
         recorder.record(node, .normal, reason: "Starting", message: "Starting kubelet.")
         for problem in hostProblems.current {
             recorder.record(node, .warning, reason: problem.reason, message: problem.message)

@@ -27,6 +27,9 @@ final class PodDirector: Sendable {
         self.store = store
     }
 
+    /// Milliseconds of uptime.
+    var now: Int64 { context.clock.now().uptimeMilliseconds }
+
     /// What an earlier run of the agent left, by pod.
     func setFound(_ found: [String: FoundPod]) { state.withLock { $0.found = found } }
 
@@ -134,6 +137,7 @@ final class PodDirector: Sendable {
     /// Why the node does not take a pod; nil if it does (upstream: lifecycle.PredicateAdmitHandler and sysctl).
     private func refusal(of pod: Pod) -> PodRefusal? {
         if ["Succeeded", "Failed"].contains(pod.phase) || pod.object.isBeingDeleted { return nil }
+        if context.shutdown.isUnderWay { return ShutdownWords.refusal }
         let others = workers.map(\.pod).filter {
             $0.uid != pod.uid && !["Succeeded", "Failed"].contains($0.phase)
         }

@@ -64,7 +64,8 @@ package struct Agent: Sendable {
     }
 }
 
-/// The agent as a service: a graceful shutdown cancels its task tree, whose parts end in order.
+/// The agent as a service: a graceful shutdown cancels its task tree, whose parts end in order; before, if it is the machine
+/// that goes down, pods end.
 private final class AgentService: Service {
     private let agent: Agent
     /// Whether it ended to begin anew.
@@ -76,19 +77,23 @@ private final class AgentService: Service {
         // Before anybody can find out that the agent runs: an unknown signal would end it.
         let signals = await UnixSignalsSequence(trapping: .sighup, .sigusr1)
         let notice = CertificateNotice()
+        let farewell = Farewell(
+            time: agent.configuration.kubelet.shutdownGracePeriod, logger: agent.logger.component("shutdown"))
         do {
-            try await cancelWhenGracefulShutdown {
-                try await withThrowingTaskGroup { group in
-                    group.addTask {
-                        try await NodeComposition(self.agent.configuration, notice, self.agent.logger).run()
-                    }
-                    group.addTask { await self.follow(signals, notice) }
-                    group.addTask { try await MemoryHousekeeping(logger: self.agent.logger).run() }
-                    // The first that ends, ends the others.
-                    try await group.next()
-                    group.cancelAll()
-                    try await group.waitForAll()
+            try await withThrowingTaskGroup { group in
+                group.addTask {
+                    try await NodeComposition(self.agent.configuration, notice, farewell, self.agent.logger).run()
                 }
+                group.addTask { await self.follow(signals, notice) }
+                group.addTask { try await MemoryHousekeeping(logger: self.agent.logger).run() }
+                group.addTask {
+                    try await gracefulShutdown()
+                    await farewell.say()
+                }
+                // The first that ends, ends the others.
+                try await group.next()
+                group.cancelAll()
+                try await group.waitForAll()
             }
         } catch is CancellationError {
             if !isToRestart.load(ordering: .acquiring) { ServiceNotifier.notify(.stopping) }

@@ -51,8 +51,12 @@ struct KubeletComposition: Sendable {
             let hostWatch = HostWatch(
                 configuration: configuration, findings: findings, logger: logger.component("checks")
             ) { await kubelet.hostProblemsChanged(to: $0) }
+            let shutdown = ShutdownWatch(
+                time: configuration.kubelet.shutdownGracePeriod, kubelet: kubelet,
+                logger: logger.component("shutdown"))
             try await withThrowingDiscardingTaskGroup { group in
                 group.addTask { try await hostWatch.run() }
+                group.addTask { try await shutdown.run() }
                 group.addTask { try await network.run() }
                 group.addTask { try await watch.run() }
                 group.addTask { try await kubelet.run() }
@@ -112,6 +116,9 @@ struct KubeletComposition: Sendable {
         settings.port = configuration.kubelet.port
         settings.hostProblems = NodeChecks.hostProblems(HostWatchMachine.problems(findings))
         settings.maxPods = configuration.kubelet.maxPods
+        settings.shutdownPeriods = ShutdownPeriods(
+            total: configuration.kubelet.shutdownGracePeriod,
+            critical: configuration.kubelet.shutdownGracePeriodCriticalPods)
         settings.clusterDomain = configuration.network.clusterDomain
         settings.labels = labels
         settings.logsToJournal = configuration.log.containersToJournal

@@ -10,11 +10,14 @@ struct NodeComposition: Sendable {
     let configuration: Configuration
     /// Tells that certificates on disk are others.
     let notice: CertificateNotice
+    /// Told the kubelet, for the end of the machine.
+    let farewell: Farewell
     let logger: Logger
 
-    init(_ configuration: Configuration, _ notice: CertificateNotice, _ logger: Logger) {
+    init(_ configuration: Configuration, _ notice: CertificateNotice, _ farewell: Farewell, _ logger: Logger) {
         self.configuration = configuration
         self.notice = notice
+        self.farewell = farewell
         self.logger = logger
     }
 
@@ -28,9 +31,9 @@ struct NodeComposition: Sendable {
         let lock = try AgentLock(
             runDirectory: configuration.directories.run, role: membership == nil ? .server : .worker)
         if let membership {
-            try await WorkerComposition(effective, membership, findings, notice, logger).run()
+            try await WorkerComposition(effective, membership, findings, notice, farewell, logger).run()
         } else {
-            try await ServerComposition(effective, findings, notice, logger).run()
+            try await ServerComposition(effective, findings, notice, farewell, logger).run()
         }
         lock.release()
     }

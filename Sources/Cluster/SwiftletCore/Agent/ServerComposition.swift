@@ -23,14 +23,18 @@ struct ServerComposition: Sendable {
     let findings: [Finding]
     /// Tells that certificates on disk are others.
     let notice: CertificateNotice
+    /// Told the kubelet, for the end of the machine.
+    let farewell: Farewell
     let logger: Logger
 
     init(
-        _ configuration: Configuration, _ findings: [Finding], _ notice: CertificateNotice, _ logger: Logger
+        _ configuration: Configuration, _ findings: [Finding], _ notice: CertificateNotice, _ farewell: Farewell,
+        _ logger: Logger
     ) {
         self.configuration = configuration
         self.findings = findings
         self.notice = notice
+        self.farewell = farewell
         self.logger = logger
     }
 
@@ -63,6 +67,7 @@ struct ServerComposition: Sendable {
         try configuration.writeKubeconfig(identity.value)
         let kubeletTLS = try HTTPServerTLS(identity.value.kubeletTLS)
         let parts = try await makeNode(node, server, kubeletTLS, eventLoops)
+        farewell.set(parts.kubelet)
         let certificates = ServerCertificates(
             configuration, node: node, current: identity, server: server, kubelet: kubeletTLS, addresses: addresses,
             notice: notice, logger: logger.component("certificates")

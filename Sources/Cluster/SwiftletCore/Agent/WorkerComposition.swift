@@ -22,16 +22,19 @@ struct WorkerComposition: Sendable {
     let findings: [Finding]
     /// Tells that certificates on disk are others.
     let notice: CertificateNotice
+    /// Told the kubelet, for the end of the machine.
+    let farewell: Farewell
     let logger: Logger
 
     init(
         _ configuration: Configuration, _ membership: Membership, _ findings: [Finding],
-        _ notice: CertificateNotice, _ logger: Logger
+        _ notice: CertificateNotice, _ farewell: Farewell, _ logger: Logger
     ) {
         self.configuration = configuration
         self.membership = membership
         self.findings = findings
         self.notice = notice
+        self.farewell = farewell
         self.logger = logger
     }
 
@@ -51,6 +54,7 @@ struct WorkerComposition: Sendable {
             eventLoops: eventLoops, logger: logger)
         let tls = try HTTPServerTLS(membership.serverTLS)
         let parts = try await composition.make(client: client, tls: tls)
+        farewell.set(parts.kubelet)
         let certificates = WorkerCertificates(
             current, node: node, runDirectory: configuration.directories.run, client: client, kubelet: tls,
             notice: notice, logger: logger.component("certificates"))

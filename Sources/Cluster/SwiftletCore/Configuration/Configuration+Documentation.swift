@@ -42,6 +42,10 @@ extension Configuration {
           reservedCPU: 100m
           # A directory of manifests of static pods; none where this is empty.
           staticPodDirectory: ""
+          # How long the machine waits for its pods to end when it reboots or is switched off, and the part of that time that
+          # is kept for critical pods, which end last. 0s: it waits for none.
+          shutdownGracePeriod: 30s
+          shutdownGracePeriodCriticalPods: 10s
 
         network:
           # Pods' addresses in the whole cluster, and this node's part of them.

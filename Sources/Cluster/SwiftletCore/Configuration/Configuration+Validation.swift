@@ -29,6 +29,15 @@ extension Configuration {
                 reason: "\"\(nodeName)\" must consist of lower case letters, digits, '-' and '.', and begin and end"
                     + " with a letter or digit")
         }
+        // The default is not more than there is: who wants no waiting says so once.
+        guard
+            kubelet.shutdownGracePeriodCriticalPods
+                <= max(kubelet.shutdownGracePeriod, Kubelet().shutdownGracePeriodCriticalPods)
+        else {
+            throw ConfigurationError(
+                field: "kubelet.shutdownGracePeriodCriticalPods",
+                reason: "must not be more than kubelet.shutdownGracePeriod, of which it is a part")
+        }
         guard portRange != nil else {
             throw ConfigurationError(
                 field: "network.serviceNodePortRange",

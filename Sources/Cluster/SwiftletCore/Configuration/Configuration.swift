@@ -55,6 +55,10 @@ package struct Configuration: Sendable, Hashable {
         package var reservedCPU = "100m"
         /// A directory of manifests of static pods; none by default.
         package var staticPodDirectory = ""
+        /// How long pods may take to end before the machine goes down; zero for not waiting.
+        package var shutdownGracePeriod = Duration.seconds(30)
+        /// The part of it that is kept for critical pods, which end last.
+        package var shutdownGracePeriodCriticalPods = Duration.seconds(10)
     }
 
     package struct Network: Sendable, Hashable {

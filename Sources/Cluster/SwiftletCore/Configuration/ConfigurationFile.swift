@@ -86,6 +86,9 @@ extension Configuration {
             try reader.string("reservedMemory", &kubelet.reservedMemory)
             try reader.string("reservedCPU", &kubelet.reservedCPU)
             try reader.string("staticPodDirectory", &kubelet.staticPodDirectory)
+            try reader.duration("shutdownGracePeriod", &kubelet.shutdownGracePeriod, upTo: Self.longestShutdown)
+            try reader.duration(
+                "shutdownGracePeriodCriticalPods", &kubelet.shutdownGracePeriodCriticalPods, upTo: Self.longestShutdown)
         }
         try readNetwork(&reader)
         try reader.section("certificates") { reader in
@@ -101,6 +104,9 @@ extension Configuration {
             try reader.integer("journalLinesPerSecond", &log.journalLinesPerSecond, in: 1...100_000)
         }
     }
+
+    /// Nobody waits longer for a machine to go down.
+    private static let longestShutdown = Duration.seconds(3600)
 
     private mutating func readNetwork(_ reader: inout FieldReader) throws {
         try reader.section("network") { reader in

@@ -52,6 +52,17 @@ struct FieldReader {
         target = integer
     }
 
+    /// A time as Go writes it: `30s`, `1m30s`, `2h`; 0 needs no unit.
+    mutating func duration(_ name: String, _ target: inout Duration, upTo limit: Duration) throws {
+        guard let value = value(name) else { return }
+        let text = value.string ?? value.int.map(String.init) ?? ""
+        guard let duration = Duration(goText: text), duration <= limit else {
+            throw mismatch(
+                name, "a time such as 30s or 1m30s, and not more than \(limit.components.seconds)s", value)
+        }
+        target = duration
+    }
+
     mutating func flag(_ name: String, _ target: inout Bool) throws {
         guard let value = value(name) else { return }
         guard let flag = value.bool else { throw mismatch(name, "true or false", value) }
@@ -94,5 +105,32 @@ struct FieldReader {
         guard let unknown = object.keys.first(where: { !known.contains($0) }) else { return }
         throw ConfigurationError(
             field: field(unknown), reason: "unknown field; known here: \(known.sorted().joined(separator: ", "))")
+    }
+}
+
+extension Duration {
+    /// Reads whole hours, minutes and seconds, the largest first; nil for anything else.
+    init?(goText text: String) {
+        if text == "0" {
+            self = .zero
+            return
+        }
+        var seconds: Int64 = 0
+        var number: Int64?
+        var units = Substring("hms")
+        for character in text {
+            if let digit = character.wholeNumberValue, character.isASCII {
+                let (product, isTooLarge) = (number ?? 0).multipliedReportingOverflow(by: 10)
+                guard !isTooLarge, product <= 1 << 40 else { return nil }
+                number = product + Int64(digit)
+                continue
+            }
+            guard let amount = number, let place = units.firstIndex(of: character) else { return nil }
+            units = units[units.index(after: place)...]
+            number = nil
+            seconds += amount * (character == "h" ? 3600 : character == "m" ? 60 : 1)
+        }
+        guard number == nil, !text.isEmpty else { return nil }
+        self = .seconds(seconds)
     }
 }

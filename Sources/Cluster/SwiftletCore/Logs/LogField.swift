@@ -34,6 +34,7 @@ package struct LogField: Sendable, Hashable {
     /// The others.
     package static let details = [
         LogField("addresses", "addresses of a node"),
+        LogField("allowed", "the time that something is given"),
         LogField("api-port", "the port of the Kubernetes API"),
         LogField("authorities", "the beginnings of the SHA-256 of the authorities that the cluster trusts"),
         LogField("certificate", "the name of a certificate of this machine"),

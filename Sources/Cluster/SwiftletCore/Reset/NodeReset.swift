@@ -4,6 +4,7 @@ import ClusterFormation
 import LinuxSystem
 package import Logging
 import SandboxNetwork
+import SystemBus
 
 /// Removes what a stopped node leaves: containers, mounts, the pod network, cgroups and, unless they are to be kept, its
 /// files.
@@ -53,6 +54,7 @@ package struct NodeReset: Sendable {
         attempt("removing the pod network") { try removeNetwork() }
         attempt("unmounting") { try unmountAll() }
         attempt("removing cgroups") { try removeCgroups() }
+        attempt("taking back the time that shutdowns wait") { try ShutdownDelay.forgetTime() }
         // Files tell what there is to remove: while something is left they stay, for the next attempt.
         guard problems.isEmpty else { return problems }
         for path in paths { attempt("removing files") { try Files.removeTree(path) } }

@@ -117,6 +117,10 @@ package enum PodEvent: Sendable {
     case probe(String, id: String, ProbeKind, success: Bool)
     /// The node ends the pod: eviction.
     case evicted(reason: String, message: String, grace: Int)
+    /// The machine goes down, and the pod is to come back with it.
+    case suspended(grace: Int)
+    /// The machine stays up: what ``suspended(grace:)`` ended goes on.
+    case resumed
     /// A deadline that ``PodAction/wakeUp(at:)`` asked for.
     case tick
 }

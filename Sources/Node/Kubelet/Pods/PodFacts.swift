@@ -121,4 +121,6 @@ package enum PodEnding: Hashable, Sendable {
     case completed
     /// The node ends it: `DeadlineExceeded`, `Evicted`, ...; `status.reason` and `status.message`.
     case failed(reason: String, message: String, grace: Int)
+    /// The machine goes down, and the pod is to run again when it is back; seconds of grace.
+    case suspended(grace: Int)
 }

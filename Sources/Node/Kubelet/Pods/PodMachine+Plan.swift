@@ -216,7 +216,7 @@ extension PodMachine {
         let whole: Int
         switch ending {
         case .deleted(let grace): whole = grace
-        case .failed(_, _, let grace): whole = grace
+        case .failed(_, _, let grace), .suspended(let grace): whole = grace
         case .completed, nil: whole = pod.terminationGracePeriodSeconds
         }
         let spent = Int((now.uptimeMilliseconds - (endingSince ?? now.uptimeMilliseconds)) / 1000)

@@ -108,7 +108,7 @@ package struct PodMachine: Sendable {
         case .sandboxReady(let addresses): sandboxReady(addresses)
         case .sandboxFailed(let message): sandboxFailed(message, now)
         case .sandboxRemoved: sandbox = ending == nil ? .none : .removed
-        case .volumesRemoved: volumes = .removed
+        case .volumesRemoved: volumes = ending == nil ? .none : .removed
         case .launched(let name, let instance): launched(name, instance, now)
         case .startFinished(let name, let failure): startFinished(name, failure, now)
         case .stopFinished(let name): update(name) { if $0.isStopping { $0.operation = nil } }
@@ -116,6 +116,8 @@ package struct PodMachine: Sendable {
         case .probe(let name, let id, let kind, let success): probed(name, id, kind, success, now)
         case .evicted(let reason, let message, let grace):
             if ending == nil { end(.failed(reason: reason, message: message, grace: grace), now) }
+        case .suspended(let grace): if ending == nil { end(.suspended(grace: grace), now) }
+        case .resumed: resume()
         case .tick: break
         }
         return finish(now)
@@ -129,6 +131,28 @@ package struct PodMachine: Sendable {
 
     mutating func update(_ name: String, _ change: (inout ContainerFacts) -> Void) {
         change(&facts[name, default: ContainerFacts()])
+    }
+
+    /// Whether the pod is over, and not only until the next boot.
+    var isOver: Bool {
+        switch ending {
+        case nil, .suspended: false
+        case .deleted, .completed, .failed: true
+        }
+    }
+
+    /// Whether nothing of the pod is left on the machine but its files.
+    var isDown: Bool { isFinished || ending != nil && sandbox == .removed && volumes == .removed }
+
+    private mutating func resume() {
+        guard case .suspended = ending else { return }
+        ending = nil
+        endingSince = nil
+        if sandbox == .removed { sandbox = .none }
+        if volumes == .removed { volumes = .none }
+        let isInSandbox = sandbox != .none
+        for name in facts.keys { update(name) { $0.isInSandbox = $0.isInSandbox && isInSandbox } }
+        actions.append(.publishStatus)
     }
 
     mutating func end(_ why: PodEnding, _ now: Moment) {

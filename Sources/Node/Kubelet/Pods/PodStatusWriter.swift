@@ -99,7 +99,7 @@ package struct PodStatusWriter: Sendable {
                 waiting += 1
             }
         }
-        let ends = machine.ending != nil
+        let ends = machine.isOver
         if ends, running == 0, waiting > 0 {
             return "Failed"
         }
@@ -125,13 +125,20 @@ extension PodStatusWriter {
         let containers = containersReady(machine, phase: phase)
         var sandboxReady = false
         if case .ready = machine.sandbox { sandboxReady = true }
-        let verdicts: [(String, Verdict)] = [
+        var verdicts: [(String, Verdict)] = [
             ("PodReadyToStartContainers", Verdict(status: sandboxReady)),
             ("Initialized", initialized(machine, phase: phase)),
             ("Ready", ready(machine, containers)),
             ("ContainersReady", containers),
             ("PodScheduled", Verdict(status: true)),
         ]
+        if machine.failure?.reason == ShutdownWords.reason {
+            verdicts.append(
+                (
+                    "DisruptionTarget",
+                    Verdict(status: true, reason: ShutdownWords.disruption, message: ShutdownWords.message)
+                ))
+        }
         let before = previous["conditions"]?.elements ?? []
         return .array(
             verdicts.map { type, verdict in

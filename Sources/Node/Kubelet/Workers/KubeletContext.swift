@@ -21,6 +21,7 @@ struct KubeletContext: Sendable {
     let services: Informer
     let machine: MachineFacts
     let nursery: Nursery
+    let shutdown: NodeShutdown
     let eventLoops: any EventLoopGroup
     let clock: Clock
     let logger: Logger

@@ -27,6 +27,8 @@ final class PodWorker: Sendable {
         var alarm: Cancellation?
         var alarmAt: Int64?
         var sandbox: Sandbox?
+        /// Ends when nothing of the pod is left on the machine; nil while nobody waits for that.
+        var down: BoundedChannel<Void>?
     }
 
     init(pod: Pod, context: KubeletContext) {
@@ -86,6 +88,18 @@ final class PodWorker: Sendable {
             }
             group.cancelAll()
         }
+        state.withLock { $0.down }?.finish()
+    }
+
+    /// Waits until nothing of the pod is left on the machine but its files. For one task at a time.
+    func waitUntilDown() async {
+        let signal = BoundedChannel<Void>(limit: 1)
+        let isDown = state.withLock { state in
+            state.down = signal
+            return state.machine.isDown
+        }
+        if isDown { return }
+        _ = await signal.receive()
     }
 
     private func begin(_ found: FoundPod?, _ refusal: PodRefusal?) -> [PodAction] {
@@ -120,10 +134,13 @@ final class PodWorker: Sendable {
             publisher.observe(pod.status)
         }
         let now = context.clock.now()
-        return state.withLock { state in
+        let (actions, down) = state.withLock { state in
             if case .sandboxRemoved = event { state.sandbox = nil }
-            return state.machine.handle(event, now: now)
+            let actions = state.machine.handle(event, now: now)
+            return (actions, state.machine.isDown ? state.down : nil)
         }
+        down?.finish()
+        return actions
     }
 
     /// Only the task that steps the machine calls this, so that no older status overtakes a newer one.
