@@ -175,8 +175,8 @@ let package = Package(
         library(
             "Node", "PodRuntime",
             [
-                "OCISpec", "ContainerImages", "SandboxNetwork", "Monitor", "LinuxSystem", "CLinux", "PKI", "JSON",
-                nioCore, nioPosix, logging,
+                "OCISpec", "ContainerImages", "SandboxNetwork", "Monitor", "SystemBus", "LinuxSystem", "CLinux", "PKI",
+                "JSON", nioCore, nioPosix, logging,
             ]),
         tests(
             "Node", "PodRuntime", ["OCISpec", "ContainerImages", "SandboxNetwork", "LinuxSystem", "JSON", logging]),

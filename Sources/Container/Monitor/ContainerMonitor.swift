@@ -47,6 +47,7 @@ package final class ContainerMonitor {
             let options = try MonitorOptions(arguments)
             do {
                 let monitor = try ContainerMonitor(options)
+                if let descriptor = options.waitDescriptor { try waitForStarter(descriptor) }
                 try monitor.createContainer()
                 report(.created(pid: monitor.container), to: options.syncDescriptor)
                 try monitor.loop()
@@ -59,6 +60,14 @@ package final class ContainerMonitor {
             StandardError.write(Array("\(programName): \(error)\n".utf8))
             return 1
         }
+    }
+
+    /// Waits until the one that started this program has put it where it belongs; what it starts is born there.
+    private static func waitForStarter(_ descriptor: CInt) throws {
+        let gate = FileDescriptor(owning: descriptor)
+        var byte: [UInt8] = [0]
+        let count = try byte.withUnsafeMutableBytes { try gate.read(into: $0, "the starter's pipe") }
+        if count == 0 { throw MonitorError("the program that started this one has gone") }
     }
 
     private static func report(_ report: CreateReport, to descriptor: CInt?) {

@@ -23,6 +23,8 @@ struct MonitorOptions {
     var closesInputOnce = false
     /// The descriptor for the ``CreateReport``.
     var syncDescriptor: CInt?
+    /// The descriptor that a byte comes from when the container may be created; nil for at once.
+    var waitDescriptor: CInt?
     /// Whether the container starts at once, without a request.
     var startsItself = false
     /// journald's socket; nil where output goes to the log file only.
@@ -81,13 +83,15 @@ struct MonitorOptions {
                 throw MonitorError("--journal-limit: \"\(value)\" is no number above 0")
             }
             journalLimit = number
-        case "--sync-fd":
-            guard let number = CInt(value), number > 2 else {
-                throw MonitorError("--sync-fd: \"\(value)\" is no descriptor")
-            }
-            syncDescriptor = number
+        case "--sync-fd": syncDescriptor = try Self.descriptor(name, value)
+        case "--wait-fd": waitDescriptor = try Self.descriptor(name, value)
         default: throw MonitorError("unknown option \(name)")
         }
+    }
+
+    private static func descriptor(_ name: String, _ value: String) throws(MonitorError) -> CInt {
+        guard let number = CInt(value), number > 2 else { throw MonitorError("\(name): \"\(value)\" is no descriptor") }
+        return number
     }
 }
 

@@ -60,7 +60,7 @@ extension PodRuntime {
         try Files.replace("\(directory)/config.json", with: runtimeSpec.serialized(), durable: false)
         let record = try makeRecord(id, spec, image, config, sandbox, user)
         try write(record)
-        try launch(record, spec)
+        try launch(record, spec, in: sandbox)
         state.withLock { $0.records[id] = record }
         mounts.close()
         try subscribe(record)

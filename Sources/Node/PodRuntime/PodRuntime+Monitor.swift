@@ -15,7 +15,7 @@ extension PodRuntime {
     func monitorPaths(_ id: String) -> MonitorPaths { MonitorPaths(directory: configuration.containerDirectory(id)) }
 
     /// Starts a container's monitor, which creates the container, and waits until it has.
-    func launch(_ record: ContainerRecord, _ spec: ContainerSpec) throws {
+    func launch(_ record: ContainerRecord, _ spec: ContainerSpec, in sandbox: Sandbox) throws {
         let directory = configuration.containerDirectory(record.id)
         var arguments = [
             ContainerMonitor.programName, "--id", record.id, "--bundle", directory, "--directory", directory, "--log",
@@ -32,11 +32,30 @@ extension PodRuntime {
         let report = try RawPipe()
         let reader = FileDescriptor(owning: report.read)
         theirs.add(report.write)
+        let scope = PodScope(path: sandbox.cgroupPath)
+        // What the monitor starts is born where the monitor is, so it waits until it is in the pod's scope.
+        let gate = scope == nil ? nil : try RawPipe()
+        if let gate {
+            theirs.add(gate.read)
+            arguments += ["--wait-fd", "4"]
+        }
         var spawner = ProcessSpawner(path: configuration.launcher, arguments: arguments)
         spawner.descriptors = [(null, 0), (null, 1), (2, 2), (report.write, 3)]
+        if let gate { spawner.descriptors.append((gate.read, 4)) }
         spawner.startsSession = true
+        var ours = OpenDescriptors()
+        defer { ours.closeAll() }
+        if let gate { ours.add(gate.write) }
         let child = try spawner.start()
         theirs.closeAll()
+        do {
+            if let scope, let gate { try admit(child.pid, to: scope, record, sandbox, gate: gate.write) }
+        } catch {
+            // Its starter having gone, it ends.
+            ours.closeAll()
+            _ = try Processes.wait(for: child.process)
+            throw error
+        }
         let answer = CreateReport(parsing: try reader.readAll(limit: 16 << 10))
         if case .failed(let why) = answer {
             _ = try Processes.wait(for: child.process)
@@ -44,6 +63,21 @@ extension PodRuntime {
         }
         let process = try child.process.duplicated().release()
         state.withLock { $0.monitors[record.id] = process }
+    }
+
+    /// Puts a monitor into its pod's scope and lets it begin.
+    private func admit(
+        _ monitor: Int32, to scope: PodScope, _ record: ContainerRecord, _ sandbox: Sandbox, gate: CInt
+    ) throws {
+        do {
+            try scope.admit(
+                monitor, limits: sandbox.limits, description: "Pod \(record.pod.namespace)/\(record.pod.name)",
+                stopsAfter: [configuration.serviceUnit])
+        } catch {
+            throw RuntimeError(.create, "make the scope of container \(record.name)", "\(error)")
+        }
+        let writer = try LinuxSystem.FileDescriptor.duplicate(gate)
+        try writer.writeAll([1])
     }
 
     /// What the monitor puts into each message: the fields of the agent's own entries, and a name that `journalctl -t` selects.

@@ -17,14 +17,19 @@ extension PodRuntime {
     private func makeSandbox(_ spec: SandboxSpec) throws -> Sandbox {
         let directory = configuration.sandboxDirectory(spec.pod.uid)
         try Files.makeDirectories(directory, permissions: 0o711)
-        let cgroup = joined(configuration.cgroupRoot, "\(spec.cgroupParent)/pod\(spec.pod.uid)")
+        let cgroup = cgroupPath(of: spec)
         var sandbox = Sandbox(
             pod: spec.pod, hostname: spec.hostname, processNamespace: spec.usesHostProcesses ? .host : .container,
             sharedMemoryPath: spec.usesHostIPC ? "/dev/shm" : "\(directory)/shm", addresses: [], cgroupPath: cgroup,
             isUnified: cgroups.isUnified)
-        try cgroups.makePodGroup(
-            cgroup, cpuShares: spec.cpuShares, memoryLimit: spec.memoryLimit,
-            pidsLimit: configuration.podProcessLimit)
+        sandbox.limits = PodLimits(
+            cpuShares: spec.cpuShares, memory: spec.memoryLimit, processes: configuration.podProcessLimit)
+        // A scope begins with its first process.
+        if PodScope(path: cgroup) == nil {
+            try cgroups.makePodGroup(
+                cgroup, cpuShares: spec.cpuShares, memoryLimit: spec.memoryLimit,
+                pidsLimit: configuration.podProcessLimit)
+        }
         if !spec.usesHostIPC { try mountSharedMemory(sandbox.sharedMemoryPath) }
         try joinNamespaces(spec, directory, &sandbox)
         if spec.sharesProcesses, !spec.usesHostProcesses {
@@ -33,6 +38,14 @@ extension PodRuntime {
         }
         try write(sandbox)
         return sandbox
+    }
+
+    private func cgroupPath(of spec: SandboxSpec) -> String {
+        switch configuration.cgroupDriver {
+        case .cgroupfs: joined(configuration.cgroupRoot, "\(spec.cgroupParent)/pod\(spec.pod.uid)")
+        case .systemd:
+            PodScope.path(root: configuration.cgroupRoot, parent: spec.cgroupParent, uid: spec.pod.uid)
+        }
     }
 
     private func joined(_ root: String, _ path: String) -> String { root == "/" ? path : root + path }
@@ -83,6 +96,8 @@ extension PodRuntime {
     }
 
     private func removeGroups(_ sandbox: Sandbox, of pod: PodIdentity) throws(SystemError) {
+        // systemd removes what it made when the last monitor has ended, which may be now.
+        if PodScope(path: sandbox.cgroupPath) != nil { return try Cgroups.current().remove(sandbox.cgroupPath) }
         // Killed processes leave their groups a moment after their exit is told.
         var attempts = 0
         while true {
@@ -133,6 +148,9 @@ extension Sandbox {
             "hostname": .string(hostname), "sharedMemory": .string(sharedMemoryPath), "addresses": JSON(addresses),
             "cgroup": .string(cgroupPath),
         ]
+        if let shares = limits.cpuShares { result["cpuShares"] = .int(Int64(clamping: shares)) }
+        if let memory = limits.memory { result["memoryLimit"] = .int(memory) }
+        if let processes = limits.processes { result["processLimit"] = .int(processes) }
         if let networkNamespace { result["network"] = .string(networkNamespace) }
         if let ipcNamespace { result["ipc"] = .string(ipcNamespace) }
         if let utsNamespace { result["uts"] = .string(utsNamespace) }
@@ -159,6 +177,9 @@ extension Sandbox {
             sharedMemoryPath: json["sharedMemory"]?.string ?? "",
             addresses: (json["addresses"]?.elements ?? []).compactMap(\.string), cgroupPath: cgroup,
             isUnified: isUnified)
+        limits = PodLimits(
+            cpuShares: json["cpuShares"]?.int.flatMap { UInt64(exactly: $0) },
+            memory: json["memoryLimit"]?.int.map(Int64.init), processes: json["processLimit"]?.int.map(Int64.init))
         networkNamespace = json["network"]?.string
         ipcNamespace = json["ipc"]?.string
         utsNamespace = json["uts"]?.string

@@ -14,6 +14,10 @@ package struct RuntimeConfiguration: Sendable {
     package var containerLogDirectory: String
     /// The cgroup below which pods live, relative to the hierarchies' root: `/kubepods` is made inside it.
     package var cgroupRoot: String
+    /// Who makes pods' control groups from now on; those that are there stay as they are.
+    package var cgroupDriver = CgroupDriver.cgroupfs
+    /// The unit that this program runs as: pods outlive it, but not by much when the machine goes down.
+    package var serviceUnit = "swiftlet.service"
     /// Bytes after which a log file is rotated.
     package var logSizeLimit = 10 << 20
     /// Log files that are kept of a container.

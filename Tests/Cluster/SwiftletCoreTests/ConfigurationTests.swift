@@ -19,7 +19,7 @@ import Testing
     @Test func theDocumentedDefaultsAreComplete() throws {
         let fields = [
             "nodeName", "nodeAddresses", "state", "run", "logs", "configuration", "executables", "bindAddress",
-            "certificateNames", "multicastDNS", "maxPods", "cgroupRoot", "reservedMemory",
+            "certificateNames", "multicastDNS", "maxPods", "cgroupRoot", "cgroupDriver", "reservedMemory",
             "reservedCPU",
             "staticPodDirectory", "shutdownGracePeriod", "shutdownGracePeriodCriticalPods",
             "clusterCIDR", "nodeCIDR", "serviceCIDR", "serviceNodePortRange", "clusterDomain", "bridge", "table",
@@ -40,7 +40,7 @@ import Testing
                 nodeAddresses: [192.168.1.5, "fd00::5"]
                 directories: {state: /data/swiftlet/}
                 api: {port: 7443, certificateNames: [pi.local], multicastDNS: false}
-                kubelet: {maxPods: 20, shutdownGracePeriod: 1m30s, shutdownGracePeriodCriticalPods: 0}
+                kubelet: {maxPods: 20, cgroupDriver: cgroupfs, shutdownGracePeriod: 1m30s, shutdownGracePeriodCriticalPods: 0}
                 network: {bridge: br9, nodeCIDR: 10.9.3.0/24}
                 certificates: {lifetimeMinutes: 1440}
                 storage: {checkpointMinutes: 5}
@@ -53,6 +53,7 @@ import Testing
         #expect(configuration.api.port == 7443)
         #expect(!configuration.api.multicastDNS)
         #expect(configuration.kubelet.maxPods == 20)
+        #expect(configuration.kubelet.cgroupDriver == .cgroupfs)
         #expect(configuration.kubelet.shutdownGracePeriod == .seconds(90))
         #expect(configuration.kubelet.shutdownGracePeriodCriticalPods == .zero)
         #expect(configuration.network.bridge == "br9")
@@ -71,6 +72,7 @@ import Testing
         ("certificates: {lifetimeMinutes: 0}", "certificates.lifetimeMinutes"), ("nodeName: Bad_Name", "nodeName"),
         ("network: {serviceNodePortRange: \"5\"}", "network.serviceNodePortRange"),
         ("images: {registries: {r: {insecure: maybe}}}", "images.registries.r.insecure"),
+        ("kubelet: {cgroupDriver: none}", "kubelet.cgroupDriver"),
         ("kubelet: {shutdownGracePeriod: 30}", "kubelet.shutdownGracePeriod"),
         ("kubelet: {shutdownGracePeriod: 30m1h}", "kubelet.shutdownGracePeriod"),
         ("kubelet: {shutdownGracePeriod: 99999999999999999999s}", "kubelet.shutdownGracePeriod"),

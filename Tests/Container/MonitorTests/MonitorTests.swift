@@ -54,7 +54,9 @@ final class MonitorFixture {
     }
 
     /// Starts the monitor as the agent does, and returns what it reports.
-    func start(_ options: [String] = []) throws -> CreateReport {
+    ///
+    /// - Parameter gate: the pipe that it waits for.
+    func start(_ options: [String] = [], gate: CInt? = nil) throws -> CreateReport {
         let pipe = try Sockets.pipe()
         var spawner = ProcessSpawner(
             path: try Self.program("swiftlet-launcher"),
@@ -63,11 +65,12 @@ final class MonitorFixture {
                 "--log",
                 logPath, "--launcher", try Self.program("swiftlet-launcher"), "--launcher-option",
                 "--root=\(paths.directory)/state", "--cgroup", "/\(id)", "--sync-fd", "3",
-            ] + options, environment: ["PATH=/usr/bin:/bin"])
+            ] + options + (gate == nil ? [] : ["--wait-fd", "4"]), environment: ["PATH=/usr/bin:/bin"])
         let null = try FileDescriptor.open("/dev/null", .readWrite)
         let errors = try FileDescriptor.open(
             "\(paths.directory)/monitor.err", [.write, .create, .truncate])
         spawner.descriptors = [(null.rawValue, 0), (null.rawValue, 1), (errors.rawValue, 2), (pipe.second.rawValue, 3)]
+        if let gate { spawner.descriptors.append((gate, 4)) }
         spawner.startsSession = true
         monitor = try spawner.start().pid
         let reader = pipe.takeFirst()
@@ -134,6 +137,24 @@ final class MonitorFixture {
         try Files.removeTree("\(fixture.paths.directory)/rootfs")
         guard case .failed(let text) = try fixture.start() else { throw MonitorError("created without a root") }
         #expect(text.contains("finding the root file system"), "\(text)")
+    }
+
+    @Test func createsNothingBeforeItsStarterSaysSo() throws {
+        let fixture = try MonitorFixture("exit 3")
+        let gate = try Sockets.pipe()
+        try gate.second.writeAll([1])
+        guard case .created = try fixture.start(["--start"], gate: gate.first.rawValue) else {
+            throw MonitorError("not created")
+        }
+        #expect(try fixture.waitForEnd()?.exitCode == 3)
+    }
+
+    @Test func endsWhenItsStarterDiesFirst() throws {
+        let fixture = try MonitorFixture("true")
+        let reader = try Sockets.pipe().takeFirst()
+        guard case .failed(let text) = try fixture.start(gate: reader.rawValue) else { throw MonitorError("created") }
+        #expect(text.contains("has gone"), "\(text)")
+        #expect(!Files.exists(fixture.paths.containerPID))
     }
 
     @Test func aSubscriberLearnsOfASignal() throws {

@@ -12,6 +12,7 @@ import NIOCore
 import PodNetwork
 import PodRuntime
 import SandboxNetwork
+import SystemBus
 
 /// Builds the parts that every node has: images, pod network, runtime and kubelet.
 struct KubeletComposition: Sendable {
@@ -72,7 +73,7 @@ struct KubeletComposition: Sendable {
             configuration: configuration.imageService, logger: logger.component("images"))
         let sandboxes = try makeNetwork()
         let runtime = try PodRuntime(
-            configuration: runtimeSettings, images: images, network: sandboxes,
+            configuration: try runtimeSettings(), images: images, network: sandboxes,
             logger: logger.component("pod-runtime"))
         return Parts(
             kubelet: Kubelet(
@@ -96,13 +97,30 @@ struct KubeletComposition: Sendable {
         return network
     }
 
-    private var runtimeSettings: RuntimeConfiguration {
+    /// Who makes pods' cgroups on this machine.
+    private func cgroupDriver() throws -> CgroupDriver {
+        switch configuration.kubelet.cgroupDriver {
+        case .cgroupfs: return .cgroupfs
+        case .auto: return ServiceManager.isReachable ? .systemd : .cgroupfs
+        case .systemd:
+            guard ServiceManager.isReachable else {
+                throw ConfigurationError(
+                    field: "kubelet.cgroupDriver",
+                    reason: "systemd does not run this machine, or does not answer: leave the field out, or say"
+                        + " cgroupfs")
+            }
+            return .systemd
+        }
+    }
+
+    private func runtimeSettings() throws -> RuntimeConfiguration {
         let directories = configuration.directories
         var settings = RuntimeConfiguration(
             launcher: "\(directories.executables)/swiftlet-launcher",
             runDirectory: directories.run,
             stateDirectory: directories.state, podLogDirectory: "\(directories.logs)/pods",
             containerLogDirectory: "\(directories.logs)/containers", cgroupRoot: configuration.kubelet.cgroupRoot)
+        settings.cgroupDriver = try cgroupDriver()
         settings.journal.limit = 10 * configuration.log.journalLinesPerSecond
         settings.journal.node = node.name
         return settings

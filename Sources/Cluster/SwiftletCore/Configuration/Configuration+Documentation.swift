@@ -35,8 +35,11 @@ extension Configuration {
         kubelet:
           port: 10250
           maxPods: 110
-          # The cgroup below which all pods live.
+          # The cgroup below which all pods live; with the driver systemd the slice of that name, swiftlet.slice.
           cgroupRoot: /swiftlet
+          # Who makes pods' cgroups: systemd (a scope for each pod, in slices), cgroupfs (the agent by itself), or auto:
+          # systemd where it runs the machine.
+          cgroupDriver: auto
           # What pods cannot have of this node.
           reservedMemory: 128Mi
           reservedCPU: 100m

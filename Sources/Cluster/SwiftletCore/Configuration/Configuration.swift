@@ -49,6 +49,8 @@ package struct Configuration: Sendable, Hashable {
         package var maxPods = 110
         /// The cgroup below which all pods live.
         package var cgroupRoot = "/swiftlet"
+        /// Who makes pods' cgroups.
+        package var cgroupDriver = CgroupDriverChoice.auto
         /// Memory that pods cannot have, as a quantity.
         package var reservedMemory = "128Mi"
         /// CPU that pods cannot have, as a quantity.
@@ -59,6 +61,14 @@ package struct Configuration: Sendable, Hashable {
         package var shutdownGracePeriod = Duration.seconds(30)
         /// The part of it that is kept for critical pods, which end last.
         package var shutdownGracePeriodCriticalPods = Duration.seconds(10)
+    }
+
+    /// Who makes pods' cgroups.
+    package enum CgroupDriverChoice: String, Sendable, Hashable, CaseIterable {
+        /// systemd where it runs the machine, else the agent.
+        case auto
+        case systemd
+        case cgroupfs
     }
 
     package struct Network: Sendable, Hashable {

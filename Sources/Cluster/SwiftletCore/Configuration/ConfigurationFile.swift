@@ -83,6 +83,7 @@ extension Configuration {
             try reader.integer("port", &kubelet.port, in: 1...65535)
             try reader.integer("maxPods", &kubelet.maxPods, in: 1...1000)
             try reader.path("cgroupRoot", &kubelet.cgroupRoot)
+            try reader.choice("cgroupDriver", &kubelet.cgroupDriver)
             try reader.string("reservedMemory", &kubelet.reservedMemory)
             try reader.string("reservedCPU", &kubelet.reservedCPU)
             try reader.string("staticPodDirectory", &kubelet.staticPodDirectory)

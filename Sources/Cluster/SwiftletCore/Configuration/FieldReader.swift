@@ -63,6 +63,17 @@ struct FieldReader {
         target = duration
     }
 
+    /// One of some words.
+    mutating func choice<Choice: RawRepresentable & CaseIterable>(
+        _ name: String, _ target: inout Choice
+    ) throws where Choice.RawValue == String {
+        guard let value = value(name) else { return }
+        guard let choice = value.string.flatMap({ Choice(rawValue: $0) }) else {
+            throw mismatch(name, "one of \(Choice.allCases.map(\.rawValue).joined(separator: ", "))", value)
+        }
+        target = choice
+    }
+
     mutating func flag(_ name: String, _ target: inout Bool) throws {
         guard let value = value(name) else { return }
         guard let flag = value.bool else { throw mismatch(name, "true or false", value) }

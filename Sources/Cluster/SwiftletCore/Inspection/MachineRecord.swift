@@ -3,6 +3,7 @@
 import HostChecks
 import JSON
 import LinuxSystem
+import PodRuntime
 
 /// The machine's part of a support bundle: what the kernel and the operating system's tools say.
 struct MachineRecord {
@@ -63,8 +64,11 @@ struct MachineRecord {
     /// Each cgroup of pods with what it uses and may use, on one line.
     private func cgroups() -> String {
         // Version 2, or the hierarchies of version 1 that matter here.
-        let roots = ["", "/memory", "/pids", "/cpu", "/cpuacct"].map {
-            "/sys/fs/cgroup\($0)\(configuration.kubelet.cgroupRoot)"
+        let groups = [
+            configuration.kubelet.cgroupRoot, "/\(PodScope.topSlice(root: configuration.kubelet.cgroupRoot))",
+        ]
+        let roots = ["", "/memory", "/pids", "/cpu", "/cpuacct"].flatMap { hierarchy in
+            groups.map { "/sys/fs/cgroup\(hierarchy)\($0)" }
         }
         let lines = roots.filter(Files.exists).flatMap { root in
             directories(below: root).map { path in

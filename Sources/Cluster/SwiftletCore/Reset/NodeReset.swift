@@ -3,6 +3,7 @@
 import ClusterFormation
 import LinuxSystem
 package import Logging
+import PodRuntime
 import SandboxNetwork
 import SystemBus
 
@@ -76,7 +77,7 @@ package struct NodeReset: Sendable {
         let cgroups = try Cgroups.current()
         for _ in 0..<Self.killRounds {
             var found = NodeProcesses.monitors(runDirectory: configuration.directories.run)
-            if hasCgroup { found += try cgroups.processes(in: configuration.kubelet.cgroupRoot) }
+            for group in groups { found += try cgroups.processes(in: group) }
             if found.isEmpty { return }
             for process in found {
                 do {
@@ -92,8 +93,14 @@ package struct NodeReset: Sendable {
             field: configuration.kubelet.cgroupRoot, reason: "processes survive SIGKILL; they hang in the kernel")
     }
 
-    /// Whether pods have a cgroup of their own: the root of all would mean every process of the machine.
-    private var hasCgroup: Bool { configuration.kubelet.cgroupRoot.contains { $0 != "/" } }
+    /// The groups that pods are in, by either driver. In the root of all groups they are not told from what others have there:
+    /// then there are none.
+    private var groups: [String] {
+        let root = configuration.kubelet.cgroupRoot
+        return root.contains { $0 != "/" } ? [root, "/\(slice)"] : []
+    }
+
+    private var slice: String { PodScope.topSlice(root: configuration.kubelet.cgroupRoot) }
 
     private func removeNetwork() throws {
         let directory = "\(configuration.directories.run)/network"
@@ -127,7 +134,9 @@ package struct NodeReset: Sendable {
     }
 
     private func removeCgroups() throws {
-        if hasCgroup { try Cgroups.current().remove(configuration.kubelet.cgroupRoot) }
+        if !groups.isEmpty, ServiceManager.isReachable { try ServiceManager.stop(slice) }
+        let cgroups = try Cgroups.current()
+        for group in groups { try cgroups.remove(group) }
     }
 
     /// `containers` is shared with other runtimes: only what points to this node's logs goes.

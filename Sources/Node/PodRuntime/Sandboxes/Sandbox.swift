@@ -27,6 +27,8 @@ package struct Sandbox: Hashable, Sendable {
     package var addresses: [String]
     /// The pod's cgroup below the hierarchies' root.
     package var cgroupPath: String
+    /// What the pod may use as a whole.
+    package var limits = PodLimits()
     /// Whether the machine has cgroup v2 only.
     package var isUnified: Bool
 
