@@ -223,6 +223,23 @@ struct ContainerFileSystemTests {
         }
     }
 
+    /// What ext4 leaves of a new file that a power cut followed.
+    @Test func `a container whose record a power cut emptied keeps nobody from cleaning up`() async throws {
+        try await withTemporaryDirectory { directory in
+            let store = try ImageStore(path: directory)
+            let image = try addImage([base], to: store, name: "docker.io/library/a:1")
+            let root = try store.prepareContainer("c1", image: image)
+            let record = "\(directory)/containers/c1/container.json"
+            try Files.replace(record, with: [])
+            // It is in use: what it needs must not be taken from it.
+            #expect(throws: ImageError.self) { try store.collectGarbage() }
+            try Mounting.unmount(root.path)
+            #expect(try store.collectGarbage().layers == 0)
+            try store.removeContainer("c1")
+            #expect(try store.containerIDs().isEmpty)
+        }
+    }
+
     @Test func `a container's changes survive a restart of the agent and of the machine`() async throws {
         try await withTemporaryDirectory { directory in
             let store = try ImageStore(path: directory)

@@ -142,7 +142,15 @@ extension ImageStore {
 
     /// The layers that a container's mount relies on; none for one that was never completed.
     func layersOfContainer(_ containerID: String) throws -> [Digest] {
-        containerID.hasPrefix(".") ? [] : try containerRecord(containerID).layers
+        if containerID.hasPrefix(".") { return [] }
+        do {
+            return try containerRecord(containerID).layers
+        } catch {
+            // A power cut leaves a file empty that was written shortly before it. Nothing is mounted then: its owner, who does
+            // not know the container any more either, removes it.
+            if try Self.isMountPoint("\(path)/containers/\(containerID)/rootfs") { throw error }
+            return []
+        }
     }
 
     private func mount(_ containerID: String, _ chain: [Digest], at target: String) throws {
