@@ -92,6 +92,15 @@ import Testing
     }
 }
 
+@Suite struct HostPortTests {
+    @Test func onlyIPv6AddressesHaveBrackets() {
+        #expect(HostPort.text("192.168.1.20", 16443) == "192.168.1.20:16443")
+        #expect(HostPort.text("pi.local", 80) == "pi.local:80")
+        #expect(HostPort.text("fd00::1", 16443) == "[fd00::1]:16443")
+        #expect(HostPort.bracketed("::1") == "[::1]" && HostPort.bracketed("pi") == "pi")
+    }
+}
+
 @Suite struct TimestampTests {
     @Test(
         arguments: [

@@ -57,7 +57,7 @@ package struct JoinLine: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// `192.168.1.20:16443`, `[fd00::1]:16443`.
-    package var endpoint: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var endpoint: String { HostPort.text(host, port) }
 
     private static func malformed(_ reason: String) -> JoinError {
         JoinError("read the join line", reason: reason, remedy: "copy the whole line that 'swiftlet add-node' printed")

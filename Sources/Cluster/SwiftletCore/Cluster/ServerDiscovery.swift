@@ -40,7 +40,7 @@ struct ServerDiscovery: Sendable {
             let sightings = try await MulticastBrowser(links: links).find(service) { sighting in
                 sighting.attributes.contains { wanted.contains($0) }
             }
-            return sightings.map { "https://\($0.address.isV6 ? "[\($0.address)]" : "\($0.address)"):\($0.port)" }
+            return sightings.map { "https://\(HostPort.text("\($0.address)", Int($0.port)))" }
         } catch {
             if !Task.isCancelled {
                 logger.warning("The control plane could not be looked for on the link", metadata: ["error": "\(error)"])

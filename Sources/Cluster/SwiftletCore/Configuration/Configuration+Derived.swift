@@ -11,12 +11,13 @@ extension Configuration {
 
     /// The URL of the API server at an address, `https://192.168.1.20:16443`.
     func apiServer(at address: IPAddress) -> String {
-        "https://\(address.isV6 ? "[\(address)]" : "\(address)"):\(api.port)"
+        "https://\(HostPort.text("\(address)", api.port))"
     }
 
     /// The URL by which this machine reaches its own API server.
     var localServer: String {
-        "https://\(api.bindAddress == "0.0.0.0" ? "127.0.0.1" : api.bindAddress):\(api.port)"
+        let isEverywhere = IPAddress(api.bindAddress)?.isUnspecified == true
+        return "https://\(HostPort.text(isEverywhere ? "127.0.0.1" : api.bindAddress, api.port))"
     }
 
     /// How the node's images are kept.

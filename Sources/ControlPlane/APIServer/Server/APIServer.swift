@@ -2,6 +2,7 @@
 
 package import HTTPTransport
 package import KubeAPI
+import LinuxSystem
 package import Logging
 package import NIOCore
 package import PKI
@@ -174,7 +175,7 @@ private final class AdvertisedPlace: Sendable {
     /// `host:port`
     var authority: String {
         let endpoint = value.withLock { $0.endpoint }
-        return endpoint.host.contains(":") ? "[\(endpoint.host)]:\(endpoint.port)" : "\(endpoint.host):\(endpoint.port)"
+        return HostPort.text(endpoint.host, endpoint.port)
     }
 }
 

@@ -2,6 +2,7 @@
 
 import JSON
 package import KubeAPI
+import LinuxSystem
 import PKI
 
 /// Computes a container's environment from every source, in upstream's order of precedence: service links, then
@@ -158,12 +159,11 @@ package struct ContainerEnvironment {
     }
 
     private func linkVariables(_ prefix: String, _ address: String, _ ports: [JSON]) -> [(String, String)] {
-        let host = address.contains(":") ? "[\(address)]" : address
         var result: [(String, String)] = []
         for (index, port) in ports.enumerated() {
             let number = port["port"]?.int ?? 0
             let kind = (port["protocol"]?.string ?? "TCP")
-            let url = "\(kind.lowercased())://\(host):\(number)"
+            let url = "\(kind.lowercased())://\(HostPort.text(address, number))"
             if index == 0 { result.append(("\(prefix)_PORT", url)) }
             let name = "\(prefix)_PORT_\(number)_\(kind.uppercased())"
             result += [

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import LinuxSystem
 import NIOCore
 import NIOHPACK
 import NIOHTTP2
@@ -34,7 +35,7 @@ enum GRPCHealthProber {
         return try await stream.executeThenClose { inbound, outbound in
             let headers: HPACKHeaders = [
                 ":method": "POST", ":scheme": "http", ":path": "/grpc.health.v1.Health/Check",
-                ":authority": "\(host):\(port)", "content-type": "application/grpc", "te": "trailers",
+                ":authority": HostPort.text(host, port), "content-type": "application/grpc", "te": "trailers",
                 "user-agent": "kube-probe",
             ]
             try await outbound.write(.headers(.init(headers: headers)))

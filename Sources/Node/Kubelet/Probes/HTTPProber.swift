@@ -55,8 +55,9 @@ enum HTTPProber {
     private static func head(_ action: HTTPGetAction, _ userAgent: String) -> HTTPRequestHead {
         var headers = HTTPHeaders()
         for header in action.headers { headers.add(name: header.name, value: header.value) }
-        let host = action.host.contains(":") ? "[\(action.host)]" : action.host
-        if !headers.contains(name: "host") { headers.add(name: "host", value: "\(host):\(action.port)") }
+        if !headers.contains(name: "host") {
+            headers.add(name: "host", value: HostPort.text(action.host, action.port))
+        }
         if !headers.contains(name: "user-agent") { headers.add(name: "user-agent", value: userAgent) }
         if !headers.contains(name: "accept") { headers.add(name: "accept", value: "*/*") }
         headers.replaceOrAdd(name: "connection", value: "close")

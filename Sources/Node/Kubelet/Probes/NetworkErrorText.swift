@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import LinuxSystem
 import NIOCore
 import NIOPosix
 
 /// Says why a connection failed in the words of Go's net package, which users know from events.
 enum NetworkErrorText {
     static func describe(_ error: any Error, _ host: String, _ port: Int) -> String {
-        let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        let address = HostPort.text(host, port)
         guard let failure = error as? NIOConnectionError else { return reason(error, address) }
         if let first = failure.connectionErrors.first { return reason(first.error, address) }
         return "dial tcp: lookup \(host): no such host"

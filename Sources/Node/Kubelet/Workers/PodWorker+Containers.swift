@@ -5,6 +5,7 @@ import ControllerRuntime
 import JSON
 import KubeAPI
 import KubeClient
+import LinuxSystem
 import Logging
 import PodRuntime
 
@@ -220,7 +221,7 @@ extension PodWorker {
         case .exec(let command): "command timed out: \"\(command.joined(separator: " "))\" timed out after \(timeout)s"
         case .http(let get):
             "Get \"\(get.url)\": context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-        case .tcp(let host, let port): "dial tcp \(host):\(port): i/o timeout"
+        case .tcp(let host, let port): "dial tcp \(HostPort.text(host, port)): i/o timeout"
         default: "context deadline exceeded"
         }
     }
@@ -261,8 +262,7 @@ extension PodWorker {
 extension HTTPGetAction {
     /// As Go prints it in errors.
     var url: String {
-        let address = host.contains(":") ? "[\(host)]" : host
-        return "\(isSecure ? "https" : "http")://\(address):\(port)\(path.hasPrefix("/") ? "" : "/")\(path)"
+        "\(isSecure ? "https" : "http")://\(HostPort.text(host, port))\(path.hasPrefix("/") ? "" : "/")\(path)"
     }
 }
 

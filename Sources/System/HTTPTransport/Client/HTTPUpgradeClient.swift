@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import LinuxSystem
 package import NIOCore
 package import NIOHTTP1
 import NIOPosix
@@ -42,7 +43,7 @@ package struct HTTPUpgradeClient: Sendable {
     package func open(
         _ target: Target, method: HTTPMethod, uri: String, headers: HTTPHeaders, body: ByteBuffer = ByteBuffer()
     ) async throws -> HTTPUpgradeExchange {
-        let attempt = "\(method) \(uri) at \(target.host):\(target.port)"
+        let attempt = "\(method) \(uri) at \(HostPort.text(target.host, target.port))"
         guard uri.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
             throw HTTPTransportError(attempt, reason: "the path holds a space or control character")
         }
@@ -83,8 +84,7 @@ package struct HTTPUpgradeClient: Sendable {
     ) -> HTTPRequestHead {
         var headers = headers
         if !headers.contains(name: "host") {
-            let host = target.host.contains(":") ? "[\(target.host)]" : target.host
-            headers.add(name: "Host", value: "\(host):\(target.port)")
+            headers.add(name: "Host", value: HostPort.text(target.host, target.port))
         }
         headers.remove(name: "transfer-encoding")
         if bodyBytes > 0 || [.POST, .PUT, .PATCH].contains(method) {

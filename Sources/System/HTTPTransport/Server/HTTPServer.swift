@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import LinuxSystem
 package import Logging
 package import NIOCore
 import NIOHTTP1
@@ -56,7 +57,7 @@ package final class HTTPServer: Sendable {
     ///
     /// - Returns: the address that it listens on.
     package func bind(host: String, port: Int, tls: HTTPServerTLS?) async throws(HTTPTransportError) -> SocketAddress {
-        try await bind("\(host):\(port)", tls: tls) { bootstrap in
+        try await bind(HostPort.text(host, port), tls: tls) { bootstrap in
             bootstrap.bind(host: host, port: port)
         }
     }
