@@ -10,6 +10,9 @@ struct NetworkTable {
     let bridgeName: String
     let subnet: IPNetwork
     let clusterNetwork: IPNetwork
+    /// Where sandboxes have IPv6 addresses, too.
+    var subnetV6: IPNetwork?
+    var clusterNetworkV6: IPNetwork?
     let vxlanPort: UInt16
     /// The mapped ports of each sandbox address.
     var portMappings: [(address: IPAddress, mapping: PortMapping)] = []
@@ -26,17 +29,28 @@ struct NetworkTable {
 
     // MARK: - Parts
 
-    /// Two maps for ports of every address and two for ports of one address: the first of each pair gives the sandbox's
-    /// address, the second its port.
+    /// The families that sandboxes have addresses of.
+    private var families: [Family] { subnetV6 == nil ? [.v4] : [.v4, .v6] }
+
+    /// For each family two maps for ports of every address and two for ports of one address: the first of each pair gives the
+    /// sandbox's address, the second its port.
     private var maps: [JSON] {
-        let port: JSON = ["inet_proto", "inet_service"]
-        let addressAndPort: JSON = ["ipv4_addr", "inet_proto", "inet_service"]
-        return [
-            ("hostport-address", port, "ipv4_addr"), ("hostport-port", port, "inet_service"),
-            ("hostip-address", addressAndPort, "ipv4_addr"), ("hostip-port", addressAndPort, "inet_service"),
-        ].map { name, key, value in
-            add("map", member(name, ["type": key, "map": .string(value)]))
-        } + [add("set", member("hairpin", ["type": ["ipv4_addr", "ipv4_addr"]]))]
+        var all: [JSON] = []
+        for family in families {
+            let address: JSON = .string(family.type)
+            let port: JSON = ["inet_proto", "inet_service"]
+            let addressAndPort: JSON = [address, "inet_proto", "inet_service"]
+            let maps: [(name: String, key: JSON, value: JSON)] = [
+                (family.anyAddress + "-address", port, address), (family.anyAddress + "-port", port, "inet_service"),
+                (family.oneAddress + "-address", addressAndPort, address),
+                (family.oneAddress + "-port", addressAndPort, "inet_service"),
+            ]
+            for (name, key, value) in maps {
+                all.append(add("map", member(name, ["type": key, "map": value])))
+            }
+            all.append(add("set", member(family.hairpin, ["type": [address, address]])))
+        }
+        return all
     }
 
     private var chains: [JSON] {
@@ -58,54 +72,73 @@ struct NetworkTable {
 
     private var rules: [JSON] {
         let toMachine = match(["fib": ["result": "type", "flags": ["daddr"]]], "==", "local")
-        let source = payload("ip", "saddr")
-        let destination = payload("ip", "daddr")
-        let protocolNumber: JSON = ["meta": ["key": "l4proto"]]
-        let port = payload("th", "dport")
-        return [
+        let fromBridge = match(["meta": ["key": "iifname"]], "==", .string(bridgeName))
+        var all = [
             // The bridge routes 127.0.0.0/8 for mapped ports of localhost; sandboxes must not reach the machine's that way.
-            rule(
-                "martians", match(["meta": ["key": "iifname"]], "==", .string(bridgeName)),
-                match(destination, "==", prefix(Self.loopback)), ["drop": nil]),
+            rule("martians", fromBridge, match(Family.v4.destination, "==", prefix(Self.loopback)), ["drop": nil]),
             // A sandbox that could talk to the tunnel's end would send packets in the name of others.
             rule(
-                "martians", match(["meta": ["key": "iifname"]], "==", .string(bridgeName)), toMachine,
-                match(payload("udp", "dport"), "==", JSON(Int(vxlanPort))), ["drop": nil]),
+                "martians", fromBridge, toMachine, match(payload("udp", "dport"), "==", JSON(Int(vxlanPort))),
+                ["drop": nil]),
             rule("prerouting", toMachine, ["jump": ["target": "hostports"]]),
             rule("output", toMachine, ["jump": ["target": "hostports"]]),
-            rule("hostports", translation("hostip", [destination, protocolNumber, port])),
-            rule("hostports", translation("hostport", [protocolNumber, port])),
-            // What leaves the pod network takes the machine's address; multicast never leaves.
-            rule(
-                "postrouting", match(source, "==", prefix(subnet)),
-                match(destination, "!=", ["set": [prefix(clusterNetwork), prefix(Self.multicast)]]),
-                ["masquerade": nil]),
-            // A sandbox that reaches itself by a mapped port must see another source than itself.
-            rule("postrouting", match(["concat": [source, destination]], "==", "@hairpin"), ["masquerade": nil]),
-            // As must one that is reached from the machine's loopback.
+        ]
+        all += rules(.v4, subnet, clusterNetwork)
+        // A sandbox that is reached from the machine's loopback must see another source.
+        all.append(
             rule(
                 "postrouting", match(["meta": ["key": "oifname"]], "==", .string(bridgeName)),
-                match(source, "==", prefix(Self.loopback)), ["masquerade": nil]),
+                match(Family.v4.source, "==", prefix(Self.loopback)), ["masquerade": nil]))
+        if let subnetV6 { all += rules(.v6, subnetV6, clusterNetworkV6 ?? subnetV6) }
+        return all
+    }
+
+    private func rules(_ family: Family, _ subnet: IPNetwork, _ clusterNetwork: IPNetwork) -> [JSON] {
+        let protocolNumber: JSON = ["meta": ["key": "l4proto"]]
+        let port = payload("th", "dport")
+        var rules: [JSON] = []
+        if family == .v6 {
+            // There is no route_localnet for IPv6: packets from ::1 never leave the machine.
+            rules.append(
+                rule("hostports", match(family.destination, "==", .string("\(IPAddress.loopbackV6)")), ["return": nil]))
+        }
+        return rules + [
+            rule("hostports", translation(family, family.oneAddress, [family.destination, protocolNumber, port])),
+            rule("hostports", translation(family, family.anyAddress, [protocolNumber, port])),
+            // What leaves the pod network takes the machine's address; multicast never leaves.
+            rule(
+                "postrouting", match(family.source, "==", prefix(subnet)),
+                match(family.destination, "!=", ["set": [prefix(clusterNetwork), prefix(family.multicast)]]),
+                ["masquerade": nil]),
+            // A sandbox that reaches itself by a mapped port must see another source than itself.
+            rule(
+                "postrouting",
+                match(["concat": [family.source, family.destination]], "==", .string("@\(family.hairpin)")),
+                ["masquerade": nil]),
         ]
     }
 
     private var elements: [JSON] {
         var values: [(String, JSON)] = []
-        for (address, mapping) in portMappings where address.isV4 {
+        for (address, mapping) in portMappings {
+            let family = address.isV4 ? Family.v4 : .v6
+            // Sandboxes may have addresses from a time when there was an IPv6 subnet.
+            guard families.contains(family) else { continue }
             let port: [JSON] = [.string(mapping.transport.rawValue), JSON(Int(mapping.hostPort))]
             let key: JSON
-            var family = "hostport"
+            let maps: String
             if let hostAddress = mapping.hostAddress {
-                guard hostAddress.isV4 else { continue }
+                guard hostAddress.isV4 == address.isV4 else { continue }
                 key = ["concat": .array([.string("\(hostAddress)")] + port)]
-                family = "hostip"
+                maps = family.oneAddress
             } else {
                 key = ["concat": .array(port)]
+                maps = family.anyAddress
             }
             let target: JSON = .string("\(address)")
-            values.append((family + "-address", [key, target]))
-            values.append((family + "-port", [key, JSON(Int(mapping.sandboxPort))]))
-            values.append(("hairpin", ["concat": [target, target]]))
+            values.append((maps + "-address", [key, target]))
+            values.append((maps + "-port", [key, JSON(Int(mapping.sandboxPort))]))
+            values.append((family.hairpin, ["concat": [target, target]]))
         }
         return values.map { name, value in add("element", member(name, ["elem": [value]])) }
     }
@@ -113,7 +146,24 @@ struct NetworkTable {
     // MARK: - Building blocks
 
     private static let loopback = IPNetwork(IPAddress(v4: 127, 0, 0, 0), prefixLength: 8)
-    private static let multicast = IPNetwork(IPAddress(v4: 224, 0, 0, 0), prefixLength: 4)
+
+    /// What differs between the two: names of our own, and nftables' words (nft(8)).
+    private struct Family: Equatable {
+        static let v4 = Family(
+            header: "ip", type: "ipv4_addr", suffix: "", multicast: IPNetwork("224.0.0.0/4"))
+        static let v6 = Family(header: "ip6", type: "ipv6_addr", suffix: "6", multicast: IPNetwork("ff00::/8"))
+
+        let header: String
+        let type: String
+        let suffix: String
+        let multicast: IPNetwork?
+
+        var anyAddress: String { "hostport\(suffix)" }
+        var oneAddress: String { "hostip\(suffix)" }
+        var hairpin: String { "hairpin\(suffix)" }
+        var source: JSON { ["payload": ["protocol": .string(header), "field": "saddr"]] }
+        var destination: JSON { ["payload": ["protocol": .string(header), "field": "daddr"]] }
+    }
 
     private func add(_ kind: String, _ object: JSON) -> JSON {
         var object = object
@@ -146,10 +196,10 @@ struct NetworkTable {
         return ["prefix": ["addr": .string("\(network.address)"), "len": JSON(network.prefixLength)]]
     }
 
-    private func translation(_ family: String, _ key: [JSON]) -> JSON {
+    private func translation(_ family: Family, _ maps: String, _ key: [JSON]) -> JSON {
         func lookup(_ map: String) -> JSON {
-            ["map": ["key": ["concat": .array(key)], "data": .string("@\(family)-\(map)")]]
+            ["map": ["key": ["concat": .array(key)], "data": .string("@\(maps)-\(map)")]]
         }
-        return ["dnat": ["family": "ip", "addr": lookup("address"), "port": lookup("port")]]
+        return ["dnat": ["family": .string(family.header), "addr": lookup("address"), "port": lookup("port")]]
     }
 }

@@ -15,12 +15,14 @@ extension SandboxNetwork {
         }
         let namespaces = PinnedNamespaces(directory: store.path(of: record.sandboxID))
         let own = parameters.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
+        var defaults = SandboxParameters.defaults
+        if Self.kernelHasV6 { defaults += SandboxParameters.defaultsV6 }
+        if record.addressV6 != nil { defaults += SandboxParameters.dualStack }
         let inside = RouteSession(
             try namespaces.create(
-                hostname: hostname,
-                parameters: SandboxParameters.defaults + own.filter { !SandboxParameters.isOfLink($0.name) }))
+                hostname: hostname, parameters: defaults + own.filter { !SandboxParameters.isOfLink($0.name) }))
         try connect(record, to: bridge, mtu: mtu, namespaces)
-        try configure(inside, address: record.address)
+        try configure(inside, record)
         let late = own.filter { SandboxParameters.isOfLink($0.name) }
         if !late.isEmpty {
             try NetworkNamespace.run(at: namespaces.networkPath) {
@@ -53,16 +55,22 @@ extension SandboxNetwork {
         try session.change(port: link.index, hairpin: true)
     }
 
-    /// Sets up links, address and default route inside a sandbox.
-    private func configure(_ inside: RouteSession, address: IPAddress) throws {
+    /// Sets up links, addresses and default routes inside a sandbox.
+    private func configure(_ inside: RouteSession, _ record: SandboxRecord) throws {
         try inside.change(link: 1, LinkSettings(isUp: true))
         guard let link = try inside.link(named: Self.interface) else {
             throw SandboxNetworkError(.system, "find the link", Self.interface, "it is gone again")
         }
-        try inside.setAddress(IPNetwork(host: address), link: link.index)
+        for address in record.addresses { try inside.setAddress(IPNetwork(host: address), link: link.index) }
         try inside.change(link: link.index, LinkSettings(isUp: true))
-        guard let everything = IPNetwork(IPAddress(v4: 0, 0, 0, 0), prefixLength: 0) else { return }
-        try inside.setRoute(Route(to: everything, via: gateway, link: link.index, scope: .universe, isOnLink: true))
+        try inside.setRoute(Self.defaultRoute(via: gateway, link.index))
+        if record.addressV6 != nil, let gatewayV6 { try inside.setRoute(Self.defaultRoute(via: gatewayV6, link.index)) }
+    }
+
+    /// The gateway is a neighbour, although the address's network has no room for it.
+    private static func defaultRoute(via gateway: IPAddress, _ link: Int32) -> Route {
+        let everything = IPNetwork.everything(like: gateway)
+        return Route(to: everything, via: gateway, link: link, scope: .universe, isOnLink: true)
     }
 
     /// An address that follows from the IP address, so that neighbour tables stay right when an IP address is used again.
@@ -87,7 +95,7 @@ extension SandboxNetwork {
         state.withLock { state in
             state.damaged.remove(sandboxID)
             state.records[sandboxID] = nil
-            if let record { state.pool.release(record.address) }
+            for address in record?.addresses ?? [] { state.pool.release(address) }
         }
     }
 
@@ -112,7 +120,9 @@ extension SandboxNetwork {
             var table = emptyTable
             state.withLock { state in
                 for record in state.records.values where record.sandboxID != excluded {
-                    table.portMappings += record.portMappings.map { (record.address, $0) }
+                    table.portMappings += record.addresses.flatMap { address in
+                        record.portMappings.map { (address, $0) }
+                    }
                 }
             }
             try Nftables.apply(table.replacement, "set the rules of the table", configuration.tableName)
@@ -122,6 +132,7 @@ extension SandboxNetwork {
     var emptyTable: NetworkTable {
         NetworkTable(
             name: configuration.tableName, bridgeName: configuration.bridgeName, subnet: configuration.subnet,
-            clusterNetwork: configuration.clusterNetwork, vxlanPort: configuration.vxlanPort)
+            clusterNetwork: configuration.clusterNetwork, subnetV6: configuration.subnetV6,
+            clusterNetworkV6: configuration.clusterNetworkV6, vxlanPort: configuration.vxlanPort)
     }
 }

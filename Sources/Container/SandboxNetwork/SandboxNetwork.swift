@@ -9,7 +9,8 @@ import Synchronization
 ///
 /// A sandbox is a set of pinned network, IPC and UTS namespaces without a process, with one link to the bridge. Its address
 /// has a prefix of full length and all its traffic goes by the gateway, also to sandboxes of the same node: so address
-/// translation and policies see every packet and its answer, whether the kernel filters bridged frames or not.
+/// translation and policies see every packet and its answer, whether the kernel filters bridged frames or not. With an IPv6
+/// subnet the same holds for a second address.
 ///
 /// Every change is recorded in the run directory before it is made. Operations are safe to repeat, and to take up again
 /// after a crash. They block for milliseconds; different sandboxes can be worked on at the same time.
@@ -30,6 +31,7 @@ package final class SandboxNetwork: Sendable {
 
     package let configuration: SandboxNetworkConfiguration
     let gateway: IPAddress
+    let gatewayV6: IPAddress?
     let session: RouteSession
     let store: RecordStore
     let logger: Logger
@@ -44,6 +46,7 @@ package final class SandboxNetwork: Sendable {
     /// The network belongs to the network namespace of the calling thread; all other calls must come from the same one.
     package init(_ configuration: SandboxNetworkConfiguration, logger: Logger) throws {
         let subnet = configuration.subnet
+        try Self.validateV6(configuration)
         guard let gateway = configuration.gateway, subnet.address.isV4, subnet.prefixLength <= 29,
             configuration.linkPrefix.utf8.count <= RouteSession.nameLimit - 8,
             (1...RouteSession.nameLimit).contains(configuration.bridgeName.utf8.count),
@@ -55,6 +58,7 @@ package final class SandboxNetwork: Sendable {
         }
         self.configuration = configuration
         self.gateway = gateway
+        gatewayV6 = configuration.gatewayV6
         self.logger = logger
         session = try RouteSession()
         store = try RecordStore(path: configuration.runDirectory)
@@ -64,7 +68,8 @@ package final class SandboxNetwork: Sendable {
             if let record { records[sandboxID] = record } else { damaged.insert(sandboxID) }
         }
         let pool = AddressPool(
-            subnet: subnet, last: try store.lastAddress(), used: Set(records.values.map(\.address)))
+            subnet: subnet, companions: configuration.subnetV6, last: try store.lastAddress(),
+            used: Set(records.values.flatMap(\.addresses)))
         state = Mutex(State(pool: pool, records: records, damaged: damaged))
     }
 
@@ -152,13 +157,14 @@ package final class SandboxNetwork: Sendable {
                         "sandbox \(other) has it")
                 }
             }
-            guard let address = state.pool.take() else {
+            guard let (address, addressV6) = state.pool.take() else {
                 throw SandboxNetworkError(
                     .exhausted, "find an address for the sandbox", sandboxID,
                     "all of \(configuration.subnet) are in use; remove pods or give the node a larger subnet")
             }
             let record = SandboxRecord(
-                sandboxID: sandboxID, address: address, linkName: linkName(of: address), portMappings: portMappings)
+                sandboxID: sandboxID, address: address, addressV6: addressV6, linkName: linkName(of: address),
+                portMappings: portMappings)
             state.records[sandboxID] = record
             return record
         }
@@ -177,8 +183,22 @@ package final class SandboxNetwork: Sendable {
 
     private func attachmentUnchecked(of record: SandboxRecord) -> SandboxAttachment {
         SandboxAttachment(
-            sandboxID: record.sandboxID, addresses: [record.address], gateway: gateway, interface: Self.interface,
+            sandboxID: record.sandboxID, addresses: record.addresses, gateway: gateway, interface: Self.interface,
             namespaces: PinnedNamespaces(directory: store.path(of: record.sandboxID)))
+    }
+
+    private static func validateV6(_ configuration: SandboxNetworkConfiguration) throws {
+        guard let subnet = configuration.subnetV6 else { return }
+        // Every IPv4 address has its companion.
+        let bits = min(32 - configuration.subnet.prefixLength, AddressPool.usedBits)
+        guard subnet.address.isV6, configuration.clusterNetworkV6?.contains(subnet.address) == true,
+            128 - subnet.prefixLength >= bits
+        else {
+            throw SandboxNetworkError(
+                .invalid, "set up the pod network", "\(subnet)",
+                "the second subnet must be IPv6, a part of the cluster's network and at least as large as"
+                    + " \(configuration.subnet)")
+        }
     }
 
     private static func validate(sandboxID: String, hostname: String, parameters: [String: String]) throws {

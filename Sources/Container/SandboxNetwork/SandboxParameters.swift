@@ -24,4 +24,20 @@ enum SandboxParameters {
         (name: "net.ipv4.conf.all.accept_redirects", value: "0"),
         (name: "net.ipv4.conf.default.accept_redirects", value: "0"),
     ]
+
+    /// What every sandbox gets, too, where the kernel has IPv6: routers and redirects that other sandboxes announce on the
+    /// bridge are not believed (CVE-2020-10749).
+    static let defaultsV6 = [
+        (name: "net.ipv6.conf.default.accept_ra", value: "0"),
+        (name: "net.ipv6.conf.default.accept_redirects", value: "0"),
+    ]
+
+    /// What a sandbox with an IPv6 address gets, too.
+    ///
+    /// Addresses are not looked for on the link before they are used (RFC 4862, 5.4), which would take a second and more: nobody
+    /// else has them. IPv6 itself may be switched off for new namespaces (ipv6.disable_ipv6=1).
+    static let dualStack = [
+        (name: "net.ipv6.conf.all.disable_ipv6", value: "0"), (name: "net.ipv6.conf.default.disable_ipv6", value: "0"),
+        (name: "net.ipv6.conf.default.accept_dad", value: "0"),
+    ]
 }

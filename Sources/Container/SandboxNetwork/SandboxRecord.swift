@@ -7,14 +7,21 @@ import LinuxSystem
 struct SandboxRecord: Hashable {
     let sandboxID: String
     let address: IPAddress
+    let addressV6: IPAddress?
     let linkName: String
     let portMappings: [PortMapping]
     /// Whether the sandbox was set up to its end.
     var isComplete = false
 
-    init(sandboxID: String, address: IPAddress, linkName: String, portMappings: [PortMapping]) {
+    var addresses: [IPAddress] { [address] + [addressV6].compactMap { $0 } }
+
+    init(
+        sandboxID: String, address: IPAddress, addressV6: IPAddress? = nil, linkName: String,
+        portMappings: [PortMapping]
+    ) {
         self.sandboxID = sandboxID
         self.address = address
+        self.addressV6 = addressV6
         self.linkName = linkName
         self.portMappings = portMappings
     }
@@ -26,16 +33,18 @@ struct SandboxRecord: Hashable {
             let address = json["address"]?.string.flatMap({ IPAddress($0) }), let linkName = json["link"]?.string
         else { return nil }
         self.init(
-            sandboxID: sandboxID, address: address, linkName: linkName,
+            sandboxID: sandboxID, address: address,
+            addressV6: json["addressV6"]?.string.flatMap { IPAddress($0) }, linkName: linkName,
             portMappings: (json["ports"]?.elements ?? []).compactMap(PortMapping.init))
         isComplete = json["complete"]?.bool ?? false
     }
 
     func serialized() -> [UInt8] {
-        let json: JSON = [
+        var json: JSON = [
             "sandbox": .string(sandboxID), "address": .string("\(address)"), "link": .string(linkName),
             "ports": .array(portMappings.map(\.json)), "complete": .bool(isComplete),
         ]
+        if let addressV6 { json["addressV6"] = .string("\(addressV6)") }
         return json.serialized()
     }
 }

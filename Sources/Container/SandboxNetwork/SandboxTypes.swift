@@ -10,6 +10,11 @@ package struct SandboxNetworkConfiguration: Sendable, Hashable {
     package var subnet: IPNetwork
     /// The pod network of the whole cluster: traffic to it keeps its source address.
     package var clusterNetwork: IPNetwork
+    /// The node's part of the pod network of IPv6; nil where sandboxes have IPv4 addresses only. Again the first address is the
+    /// bridge's.
+    package var subnetV6: IPNetwork?
+    /// The pod network of IPv6 of the whole cluster.
+    package var clusterNetworkV6: IPNetwork?
     /// The nftables table of this network (family inet); nobody else may use it.
     package var tableName: String
     /// Where namespaces are pinned and attachments recorded; on a memory file system, so that a reboot forgets them.
@@ -27,6 +32,7 @@ package struct SandboxNetworkConfiguration: Sendable, Hashable {
 
     package init(
         bridgeName: String = "swiftlet0", subnet: IPNetwork, clusterNetwork: IPNetwork,
+        subnetV6: IPNetwork? = nil, clusterNetworkV6: IPNetwork? = nil,
         tableName: String = "swiftlet-network", runDirectory: String = "/run/swiftlet/network",
         linkPrefix: String = "swl", mtu: UInt32? = nil,
         vxlanPort: UInt16 = 4789
@@ -34,6 +40,8 @@ package struct SandboxNetworkConfiguration: Sendable, Hashable {
         self.bridgeName = bridgeName
         self.subnet = subnet
         self.clusterNetwork = clusterNetwork
+        self.subnetV6 = subnetV6
+        self.clusterNetworkV6 = clusterNetworkV6
         self.tableName = tableName
         self.runDirectory = runDirectory
         self.linkPrefix = linkPrefix
@@ -43,6 +51,8 @@ package struct SandboxNetworkConfiguration: Sendable, Hashable {
 
     /// The bridge's address.
     var gateway: IPAddress? { subnet.network.address.advanced(by: 1) }
+    /// The bridge's IPv6 address.
+    var gatewayV6: IPAddress? { subnetV6?.network.address.advanced(by: 1) }
 }
 
 /// A port of the machine that leads to a port of a sandbox.
@@ -76,7 +86,7 @@ package struct PortMapping: Hashable, Sendable {
 /// A sandbox's place in the network.
 package struct SandboxAttachment: Hashable, Sendable {
     package let sandboxID: String
-    /// The sandbox's addresses, the preferred one first. IPv4 only for now.
+    /// The sandbox's addresses: IPv4, and IPv6 if it was made while the node had such a subnet.
     package let addresses: [IPAddress]
     package let gateway: IPAddress
     /// The name of the link inside.

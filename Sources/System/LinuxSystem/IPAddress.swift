@@ -11,7 +11,7 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
         self.bytes = Array(bytes)
     }
 
-    private init(unchecked bytes: [UInt8]) { self.bytes = bytes }
+    fileprivate init(unchecked bytes: [UInt8]) { self.bytes = bytes }
 
     /// Creates an IPv4 address.
     package init(v4 a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8) { bytes = [a, b, c, d] }
@@ -47,6 +47,11 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
     package var isLinkLocal: Bool {
         isV4 ? bytes[0] == 169 && bytes[1] == 254 : bytes[0] == 0xFE && bytes[1] & 0xC0 == 0x80
     }
+
+    /// Whether a packet to this address goes to a group (224.0.0.0/4, ff00::/8).
+    package var isMulticast: Bool { isV4 ? bytes[0] & 0xF0 == 0xE0 : bytes[0] == 0xFF }
+    /// Whether this is one of a site's own IPv6 addresses (fc00::/7, RFC 4193), which no provider changes.
+    package var isUniqueLocal: Bool { isV6 && bytes[0] & 0xFE == 0xFC }
 
     /// The address `offset` further on; nil past the last one.
     package func advanced(by offset: Int) -> IPAddress? {
@@ -171,6 +176,16 @@ package struct IPNetwork: Hashable, Sendable, CustomStringConvertible {
         prefixLength = address.bitCount
     }
 
+    /// 0.0.0.0/0 or ::/0: all addresses of the other one's family.
+    package static func everything(like address: IPAddress) -> IPNetwork {
+        IPNetwork(unchecked: IPAddress(unchecked: address.bytes.map { _ in 0 }), prefixLength: 0)
+    }
+
+    private init(unchecked address: IPAddress, prefixLength: Int) {
+        self.address = address
+        self.prefixLength = prefixLength
+    }
+
     /// The same with all host bits zero.
     package var network: IPNetwork {
         var bytes = address.bytes
@@ -190,6 +205,11 @@ package struct IPNetwork: Hashable, Sendable, CustomStringConvertible {
             return false
         }
         return mine.network.address == network.address
+    }
+
+    /// Whether all addresses of another network of the same family have this prefix.
+    package func contains(_ other: IPNetwork) -> Bool {
+        other.prefixLength >= prefixLength && contains(other.address)
     }
 
     package var description: String { "\(address)/\(prefixLength)" }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import LinuxSystem
+
 /// A hardware (MAC) address of six bytes.
 package struct HardwareAddress: Hashable, Sendable, CustomStringConvertible {
     package let bytes: [UInt8]
@@ -12,6 +14,13 @@ package struct HardwareAddress: Hashable, Sendable, CustomStringConvertible {
 
     /// The address `02:…` made of five bytes: locally administered, unicast.
     package init(local a: UInt8, _ b: UInt8, _ c: UInt8, _ d: UInt8, _ e: UInt8) { bytes = [0x02, a, b, c, d, e] }
+
+    /// The link-local IPv6 address that is made of this (RFC 4291, appendix A).
+    package var linkLocalAddress: IPAddress? {
+        let head: [UInt8] = [0xFE, 0x80, 0, 0, 0, 0, 0, 0]
+        return IPAddress(
+            bytes: head + [bytes[0] ^ 0x02, bytes[1], bytes[2], 0xFF, 0xFE, bytes[3], bytes[4], bytes[5]])
+    }
 
     /// `02:00:0a:01:00:05`.
     package var description: String {

@@ -10,15 +10,17 @@ package struct LinkAddress: Hashable, Sendable {
     package let network: IPNetwork
     /// The kernel's scope number: 0 global, 253 link, 254 host.
     package let scope: UInt8
+    /// Whether others may keep the address in mind: it is neither a temporary one (RFC 8981), nor deprecated, nor still (or in
+    /// vain) looked for on the link by duplicate address detection (RFC 4862).
+    package let isLasting: Bool
 
     /// Reads a message of the type RTM_NEWADDR; nil where it is malformed.
     init?(_ reply: Reply) {
         guard reply.type == MessageType.newAddress.rawValue else { return nil }
         var reader = ByteReader(reply.payload)
         reader.skip(1)
-        guard let prefixLength: UInt8 = reader.next() else { return nil }
-        reader.skip(1)
-        guard let scope: UInt8 = reader.next(), let link: Int32 = reader.next(),
+        guard let prefixLength: UInt8 = reader.next(), let shortFlags: UInt8 = reader.next(),
+            let scope: UInt8 = reader.next(), let link: Int32 = reader.next(),
             let attributes = reader.attributes(),
             // Local is what belongs to the link; the other one may be the far end's.
             let bytes = attributes[AddressAttribute.local] ?? attributes[AddressAttribute.address],
@@ -28,6 +30,10 @@ package struct LinkAddress: Hashable, Sendable {
         self.link = link
         self.network = network
         self.scope = scope
+        // The attribute has all flags; kernels before 3.14 have the first eight in the header only.
+        let flags = attributes[AddressAttribute.flags]?.number() ?? UInt32(shortFlags)
+        // For IPv4 the first flag means another one of several addresses of a network (IFA_F_SECONDARY).
+        isLasting = address.isV4 || flags & AddressAttribute.passing == 0
     }
 }
 
@@ -38,6 +44,8 @@ private enum AddressAttribute {
     static let flags: UInt16 = 8
     /// No duplicate address detection: the address is usable at once.
     static let noDuplicateDetection: UInt32 = 0x2
+    /// IFA_F_TEMPORARY, IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_TENTATIVE
+    static let passing: UInt32 = 0x01 | 0x08 | 0x20 | 0x40
 }
 
 extension IPAddress {

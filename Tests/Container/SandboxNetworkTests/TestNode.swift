@@ -8,18 +8,23 @@ import Testing
 
 @testable import SandboxNetwork
 
-/// A machine in a network namespace, with another one outside that it is connected to: 192.0.2.1 and 192.0.2.2.
+/// A machine in a network namespace, with another one outside that it is connected to: 192.0.2.1 and 192.0.2.2, fd00:99::1 and
+/// fd00:99::2.
 struct TestNode {
     let runDirectory: String
     let outside: String
     let network: SandboxNetwork
     let subnet: String
+    let subnetV6: String?
 
     /// Runs `body` on a new machine, which ends with it.
     ///
-    /// - Parameter filtersBridge: whether br_netfilter passes bridged frames through the rules, where the kernel has it.
+    /// - Parameters:
+    ///   - subnetV6: the second subnet of a dual stack node, a part of fd42::/48.
+    ///   - filtersBridge: whether br_netfilter passes bridged frames through the rules, where the kernel has it.
     static func run(
-        subnet: String = "10.1.7.0/24", filtersBridge: Bool = true, _ body: (TestNode) throws -> Void
+        subnet: String = "10.1.7.0/24", subnetV6: String? = nil, filtersBridge: Bool = true,
+        _ body: (TestNode) throws -> Void
     ) throws {
         let directory = "/tmp/sandbox-network-\(UInt64.random(in: 0...UInt64.max))"
         defer { try? DirectoryHandle(path: "/tmp").removeTree(String(directory.dropFirst(5))) }
@@ -32,7 +37,9 @@ struct TestNode {
             let near = try RouteSession()
             try near.change(link: 1, LinkSettings(isUp: true))
             do {
-                try SystemControl.write("net.bridge.bridge-nf-call-iptables", filtersBridge ? "1" : "0")
+                for kind in ["ip", "ip6"] {
+                    try SystemControl.write("net.bridge.bridge-nf-call-\(kind)tables", filtersBridge ? "1" : "0")
+                }
             } catch let error as SystemError where error.isMissing {
                 // Without br_netfilter there is only one way.
             }
@@ -42,23 +49,29 @@ struct TestNode {
                 peer: LinkSettings(mtu: 1400, name: "wire", namespaceDescriptor: namespace.rawValue))
             try address("192.0.2.1/24", "uplink", near)
             try address("192.0.2.2/24", "wire", far)
+            try address("fd00:99::1/64", "uplink", near)
+            try address("fd00:99::2/64", "wire", far)
             let link = try #require(try near.link(named: "uplink"))
             try near.setRoute(
                 Route(
                     to: try #require(IPNetwork("0.0.0.0/0")), via: IPAddress(v4: 192, 0, 2, 2), link: link.index))
             let node = TestNode(
                 runDirectory: directory + "/run", outside: world.networkPath,
-                network: try network(directory + "/run", subnet), subnet: subnet)
+                network: try network(directory + "/run", subnet, subnetV6), subnet: subnet, subnetV6: subnetV6)
             try node.network.prepareNode()
             try body(node)
         }
     }
 
-    static func network(_ runDirectory: String, _ subnet: String) throws -> SandboxNetwork {
+    static func network(
+        _ runDirectory: String, _ subnet: String, _ subnetV6: String? = nil
+    ) throws -> SandboxNetwork {
         try SandboxNetwork(
             SandboxNetworkConfiguration(
                 bridgeName: "swbr0", subnet: try #require(IPNetwork(subnet)),
-                clusterNetwork: try #require(IPNetwork("10.1.0.0/16")), runDirectory: runDirectory),
+                clusterNetwork: try #require(IPNetwork("10.1.0.0/16")),
+                subnetV6: try subnetV6.map { try #require(IPNetwork($0)) },
+                clusterNetworkV6: subnetV6 == nil ? nil : IPNetwork("fd42::/48"), runDirectory: runDirectory),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
     }
 
@@ -69,7 +82,7 @@ struct TestNode {
     }
 
     /// The node's network after a restart of the program.
-    func restarted() throws -> SandboxNetwork { try Self.network(runDirectory, subnet) }
+    func restarted() throws -> SandboxNetwork { try Self.network(runDirectory, subnet, subnetV6) }
 
     /// Runs a shell command on the node, or in the namespace at `path`, and returns what it printed.
     @discardableResult

@@ -6,16 +6,19 @@ package import LinuxSystem
 package struct NetworkPeer: Hashable, Sendable {
     /// The peer's part of the pod network.
     package var subnet: IPNetwork
+    /// The peer's part of the pod network of IPv6, where it has one.
+    package var subnetV6: IPNetwork?
     /// The peer's own addresses, the preferred one first.
     package var addresses: [IPAddress]
 
-    package init(subnet: IPNetwork, addresses: [IPAddress]) {
+    package init(subnet: IPNetwork, subnetV6: IPNetwork? = nil, addresses: [IPAddress]) {
         self.subnet = subnet
+        self.subnetV6 = subnetV6
         self.addresses = addresses
     }
 }
 
-/// How the sandboxes of a peer are reached.
+/// How the sandboxes of a peer are reached by their addresses of one family.
 package struct PeerPath: Hashable, Sendable {
     /// What carries the packets to the peer.
     package enum Carrier: Hashable, Sendable {
@@ -26,12 +29,14 @@ package struct PeerPath: Hashable, Sendable {
     }
 
     package let subnet: IPNetwork
+    /// The peer's IPv4 subnet, also where ``subnet`` is another: what its end of the tunnels is known by.
+    package let peerSubnet: IPNetwork
     /// The address of the peer that is used.
     package let address: IPAddress
     package let carrier: Carrier
 }
 
-/// A peer that gets no path, and why.
+/// A peer that gets no path for one of its subnets, and why.
 package struct RejectedPeer: Hashable, Sendable {
     package let peer: NetworkPeer
     package let reason: String

@@ -48,7 +48,9 @@ extension SandboxNetwork {
             }
         }
         let routes = outcome.paths.compactMap { route(of: $0, vxlan: vxlan) }
-        let present = try session.routes().filter { $0.origin == Self.routeOrigin }
+        let hasV6 = configuration.subnetV6 != nil
+        let present = try (session.routes() + (hasV6 ? session.routes(v6: true) : []))
+            .filter { $0.origin == Self.routeOrigin }
         for route in routes where !present.contains(route) {
             outcome.isChanged = true
             attempt.run { try session.setRoute(route) }
@@ -64,16 +66,21 @@ extension SandboxNetwork {
     }
 
     private func route(of path: PeerPath, vxlan: Int32?) -> Route? {
+        let isV4 = path.subnet.address.isV4
+        // What the kernel gives an IPv6 route that names none (IP6_RT_PRIO_USER).
+        let priority: UInt32? = isV4 ? nil : 1024
         switch path.carrier {
         case .direct(let link):
-            return Route(to: path.subnet, via: path.address, link: link, origin: Self.routeOrigin)
-        case .vxlan:
-            guard let vxlan else { return nil }
-            // The peer's network address stands for its end of the tunnel. What the machine itself sends comes from the gateway,
-            // because the peer may have no other way back.
+            // An IPv6 address may come without a route to its network (noprefixroute).
             return Route(
-                to: path.subnet, via: path.subnet.network.address, link: vxlan, source: gateway, isOnLink: true,
+                to: path.subnet, via: path.address, link: link, priority: priority, isOnLink: !isV4,
                 origin: Self.routeOrigin)
+        case .vxlan:
+            guard let vxlan, let end = tunnelEnd(of: path) else { return nil }
+            // What the machine itself sends comes from the gateway, because the peer may have no other way back.
+            return Route(
+                to: path.subnet, via: end, link: vxlan, source: isV4 ? gateway : gatewayV6, priority: priority,
+                isOnLink: isV4, origin: Self.routeOrigin)
         }
     }
 
@@ -101,6 +108,7 @@ extension SandboxNetwork {
             try session.change(link: link.index, settings)
             isChanged = true
         }
+        try prepareLinkV6(name)
         // While two peers change from one carrier to the other, packets come by one and leave by the other.
         try SystemControl.write("net/ipv4/conf/\(name)/rp_filter", "2")
         return link.index
@@ -110,16 +118,20 @@ extension SandboxNetwork {
     private func setEntries(_ paths: [PeerPath], link: Int32, _ isChanged: inout Bool) throws {
         let forwardings = Set(
             paths.map {
-                Forwarding(link: link, hardwareAddress: tunnelAddress(of: $0.subnet), remote: $0.address)
+                Forwarding(link: link, hardwareAddress: tunnelAddress(of: $0.peerSubnet), remote: $0.address)
             })
         let neighbours = Set(
-            paths.map {
-                Neighbour(
-                    link: link, address: $0.subnet.network.address, hardwareAddress: tunnelAddress(of: $0.subnet))
+            paths.compactMap { path in
+                tunnelEnd(of: path).map {
+                    Neighbour(link: link, address: $0, hardwareAddress: tunnelAddress(of: path.peerSubnet))
+                }
             })
         let presentForwardings = Set(try session.forwardings(link: link))
         // The kernel adds entries of its own, for multicast; those are not permanent.
-        let presentNeighbours = Set(try session.neighbours(link: link).filter(\.isPermanent))
+        var presentNeighbours = Set(try session.neighbours(link: link).filter(\.isPermanent))
+        if configuration.subnetV6 != nil {
+            presentNeighbours.formUnion(try session.neighbours(link: link, v6: true).filter(\.isPermanent))
+        }
         for entry in presentForwardings.subtracting(forwardings) { try session.deleteForwarding(entry) }
         for entry in forwardings.subtracting(presentForwardings) { try session.setForwarding(entry) }
         for entry in presentNeighbours.subtracting(neighbours) { try session.deleteNeighbour(entry) }
@@ -133,7 +145,14 @@ extension SandboxNetwork {
         isChanged = true
     }
 
-    /// The hardware address of a node's end of the tunnels: it follows from the subnet, so that nodes need not tell it.
+    /// What stands for the peer's end of the tunnel in routes: its network address; for IPv6 the link-local address that
+    /// follows from the hardware address, because the kernel refuses a gateway to which another route leads just now.
+    private func tunnelEnd(of path: PeerPath) -> IPAddress? {
+        path.subnet.address.isV4
+            ? path.subnet.network.address : tunnelAddress(of: path.peerSubnet).linkLocalAddress
+    }
+
+    /// The hardware address of a node's end of the tunnels: it follows from the IPv4 subnet, so that nodes need not tell it.
     private func tunnelAddress(of subnet: IPNetwork) -> HardwareAddress {
         let bytes = Array(subnet.network.address.bytes.suffix(4))
         return HardwareAddress(local: 0x56, bytes[0], bytes[1], bytes[2], bytes[3])
