@@ -243,7 +243,7 @@ let package = Package(
             "ControlPlane", "Controllers",
             [
                 "KubeAPI", "KubeClient", "ControllerRuntime", "APIServer", "APIServerFixture", "Storage",
-                "StorageSQLite", "JSON",
+                "StorageSQLite", "JSON", "LinuxSystem",
             ]),
 
         // MARK: Cluster — composition and CLI
@@ -270,8 +270,8 @@ let package = Package(
             "Cluster", "SwiftletCore",
             [
                 "HostChecks", "ClusterFormation", "APIServer", "Controllers", "ControllerRuntime", "KubeAPI",
-                "KubeClient", "HTTPTransport", "PKI", "StorageSQLite", "JSON", "LinuxSystem", nioCore, nioPosix,
-                logging,
+                "KubeClient", "HTTPTransport", "PKI", "StorageSQLite", "SandboxNetwork", "JSON", "LinuxSystem", nioCore,
+                nioPosix, logging,
             ]),
         .executableTarget(
             name: "swiftlet",

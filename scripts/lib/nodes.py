@@ -67,6 +67,8 @@ class Node:
         self.cgroup = f"/swiftlet-{name}"
         self.bridge = "swiftlet0"
         self.table = "swiftlet"
+        # network.clusterCIDR; the default where it is empty.
+        self.pod_ranges = ""
         self.log = self.directory / "agent.log"
         self.process = None
         # Where the agent logs to instead of a file: something with `stream(identifier)`, see Tests/EndToEnd/journal.py.
@@ -128,7 +130,10 @@ directories:
   configuration: {self.directory}/etc
   executables: {self.binaries}
 kubelet: {{cgroupRoot: {self.cgroup}}}
-network: {{bridge: {self.bridge}, table: {self.table}}}
+network:
+  bridge: {self.bridge}
+  table: {self.table}
+  clusterCIDR: {self.pod_ranges or "10.1.0.0/16"}
 images:
   registries:
     127.0.0.1:5000: {{insecure: true}}

@@ -11,16 +11,17 @@ enum PeerDirectory {
     ///
     /// A node without a range of its own (`spec.podCIDRs`) or without an address (`InternalIP`) is no peer yet.
     static func peers(of ownName: String, among nodes: [KubeObject]) -> [NetworkPeer] {
-        nodes.filter { $0.name != ownName }.sorted { $0.name < $1.name }.flatMap { peers($0) }
+        nodes.filter { $0.name != ownName }.sorted { $0.name < $1.name }.compactMap { peer($0) }
     }
 
-    /// What a node is to others: one peer for each of its IPv4 ranges.
-    static func peers(_ node: KubeObject) -> [NetworkPeer] {
+    /// What a node is to others: its first range of each family.
+    static func peer(_ node: KubeObject) -> NetworkPeer? {
         let addresses = (node.json["status"]?["addresses"]?.elements ?? [])
             .filter { $0["type"]?.string == "InternalIP" }
             .compactMap { $0["address"]?.string.flatMap { IPAddress($0) } }
-        guard !addresses.isEmpty else { return [] }
-        return ranges(of: node).filter(\.address.isV4).map { NetworkPeer(subnet: $0, addresses: addresses) }
+        let ranges = ranges(of: node)
+        guard !addresses.isEmpty, let subnet = ranges.first(where: \.address.isV4) else { return nil }
+        return NetworkPeer(subnet: subnet, subnetV6: ranges.first(where: \.address.isV6), addresses: addresses)
     }
 
     private static func ranges(of node: KubeObject) -> [IPNetwork] {

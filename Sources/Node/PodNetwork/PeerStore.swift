@@ -39,10 +39,13 @@ extension NetworkPeer {
     fileprivate init?(_ json: JSON) {
         guard let subnet = json["subnet"]?.string.flatMap({ IPNetwork($0) }) else { return nil }
         let addresses = (json["addresses"]?.elements ?? []).compactMap { $0.string.flatMap { IPAddress($0) } }
-        self.init(subnet: subnet, addresses: addresses)
+        let subnetV6 = json["subnetV6"]?.string.flatMap { IPNetwork($0) }
+        self.init(subnet: subnet, subnetV6: subnetV6, addresses: addresses)
     }
 
     fileprivate var json: JSON {
-        ["subnet": .string("\(subnet)"), "addresses": .array(addresses.map { .string("\($0)") })]
+        var json: JSON = ["subnet": .string("\(subnet)"), "addresses": .array(addresses.map { .string("\($0)") })]
+        if let subnetV6 { json["subnetV6"] = .string("\(subnetV6)") }
+        return json
     }
 }

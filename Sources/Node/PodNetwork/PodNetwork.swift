@@ -52,7 +52,7 @@ package final class PodNetwork: Sendable {
         nodes = Informer(.nodes, client: client, logger: logger, transform: PeerDirectory.essence)
         nodes.addHandler { [queue] event in
             // Heartbeats are nobody's business here.
-            if case .updated(let old, let new) = event, PeerDirectory.peers(old) == PeerDirectory.peers(new) { return }
+            if case .updated(let old, let new) = event, PeerDirectory.peer(old) == PeerDirectory.peer(new) { return }
             queue.add(.paths, after: Self.settlingTime)
         }
     }

@@ -64,10 +64,13 @@ package struct Board: Sendable {
         package var stateDirectory: String
         /// Ports that must be free; none while the agent itself holds them.
         package var ports: [Port]
+        /// The configuration's field that gives containers IPv6 addresses; nil where they have none.
+        package var fieldOfIPv6: String?
 
-        package init(stateDirectory: String, ports: [Port] = []) {
+        package init(stateDirectory: String, ports: [Port] = [], fieldOfIPv6: String? = nil) {
             self.stateDirectory = stateDirectory
             self.ports = ports
+            self.fieldOfIPv6 = fieldOfIPv6
         }
     }
 

@@ -1,9 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 
+extension Finding {
+    /// The ``id`` of a kernel without IPv6 that should have it.
+    package static let missingIPv6 = "IPv6Missing"
+}
+
 extension Board {
     /// Addresses, ports, firewalls and kernel variables.
     func networkFindings() -> [Finding] {
         addressFindings() + needs.ports.compactMap(portFinding) + firewallFindings() + forwardingFindings()
+            + missingIPv6Findings()
+    }
+
+    private func missingIPv6Findings() -> [Finding] {
+        guard let field = needs.fieldOfIPv6, !exists("/proc/sys/net/ipv6/conf/all") else { return [] }
+        return [
+            Finding(
+                Finding.missingIPv6, .network, .error, "The kernel has no IPv6, perhaps because of ipv6.disable=1",
+                why: "Containers are to have IPv6 addresses, by \(field).",
+                remedy: "Remove ipv6.disable=1 from the kernel's command line and start the machine anew, or remove the"
+                    + " IPv6 range from \(field)")
+        ]
     }
 
     private func addressFindings() -> [Finding] {
@@ -87,16 +104,21 @@ extension Board {
         // Forwarding itself is switched on by the agent; only a file that switches it off again is in the way.
         let paths =
             names("/etc/sysctl.d").filter { $0.hasSuffix(".conf") }.map { "/etc/sysctl.d/\($0)" } + ["/etc/sysctl.conf"]
-        let disabling = paths.filter { path in
-            (text(path) ?? "").split(separator: "\n").contains { line in
-                line.filter { !$0.isWhitespace } == "net.ipv4.ip_forward=0"
+        let parameters =
+            [("net.ipv4.ip_forward", "IPv4")]
+            + (needs.fieldOfIPv6 == nil ? [] : [("net.ipv6.conf.all.forwarding", "IPv6")])
+        return parameters.flatMap { parameter, family in
+            let disabling = paths.filter { path in
+                (text(path) ?? "").split(separator: "\n").contains { line in
+                    line.filter { !$0.isWhitespace } == "\(parameter)=0"
+                }
             }
-        }
-        return disabling.map { path in
-            Finding(
-                "ForwardingSwitchedOff", .network, .warning, "\(path) switches IPv4 forwarding off",
-                why: "Whenever it is applied, containers lose their way to other machines.",
-                remedy: "Remove the line net.ipv4.ip_forward=0 from \(path)")
+            return disabling.map { path in
+                Finding(
+                    "ForwardingSwitchedOff", .network, .warning, "\(path) switches \(family) forwarding off",
+                    why: "Whenever it is applied, containers lose their way to other machines.",
+                    remedy: "Remove the line \(parameter)=0 from \(path)")
+            }
         }
     }
 }

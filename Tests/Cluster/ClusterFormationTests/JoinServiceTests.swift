@@ -97,9 +97,10 @@ import Testing
                 let watch = try await client.watch(.nodes, namespace: nil, options: .init())
                 for try await event in watch {
                     guard case .added(let node) = event else { continue }
+                    let ranges = ["10.1.\(next).0/24", "fd42:0:0:\(next)::/64"]
                     _ = try await client.patch(
                         .nodes, namespace: nil, name: node.name, subresource: nil, type: .merge,
-                        patch: ["spec": ["podCIDR": .string("10.1.\(next).0/24")]], options: .init())
+                        patch: ["spec": ["podCIDR": .string(ranges[0]), "podCIDRs": JSON(ranges)]], options: .init())
                     next += 1
                 }
             }
@@ -114,7 +115,7 @@ import Testing
         try await withService { fixture in
             let board = try Board("pi2")
             let answer = try await fixture.join(board, try await fixture.token())
-            #expect(answer.nodeCIDR == "10.1.1.0/24")
+            #expect(answer.nodeCIDR == "10.1.1.0/24,fd42:0:0:1::/64")
             #expect(Array(answer.authorities.utf8) == fixture.identity.authorityPEM)
             let client = try Certificate(pem: Array(answer.clientCertificate.utf8))
             #expect(client.subject.commonName == "system:node:pi2" && client.subject.organizations == ["system:nodes"])

@@ -165,4 +165,14 @@ struct StatusTests {
         #expect(first["capacity"]?["memory"] == "4194304Ki")
         #expect(first["nodeInfo"]?["containerRuntimeVersion"] == "swiftlet://0.1")
     }
+
+    @Test("pods are told at most one of the node's addresses of each family")
+    func hostAddresses() {
+        for (addresses, told) in [
+            (["192.0.2.1", "fd00::1", "192.0.2.2", "fd00::2"], ["192.0.2.1", "fd00::1"]),
+            (["192.0.2.1", "192.0.2.2"], ["192.0.2.1"]), (["fd00::1", "192.0.2.1"], ["fd00::1", "192.0.2.1"]), ([], []),
+        ] {
+            #expect(NodeAddresses(addresses).hostAddresses == told)
+        }
+    }
 }

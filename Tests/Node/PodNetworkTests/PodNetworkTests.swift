@@ -30,15 +30,15 @@ import Testing
         ]
         let peers = PeerDirectory.peers(of: "a", among: nodes)
         #expect(
-            peers.map { "\($0.subnet) \($0.addresses)" } == [
-                "10.1.1.0/24 [192.0.2.2]", "10.1.2.0/24 [192.0.2.3, fd00::3]",
+            peers.map { "\($0.subnet) \($0.subnetV6.map { "\($0)" } ?? "-") \($0.addresses)" } == [
+                "10.1.1.0/24 fd00:1::/64 [192.0.2.2]", "10.1.2.0/24 - [192.0.2.3, fd00::3]",
             ])
         #expect(PeerDirectory.peers(of: "a", among: nodes.map(PeerDirectory.essence)) == peers)
         #expect(PeerDirectory.peers(of: "a", among: [nodes[1]]).isEmpty)
         // Written by an older version: one range only.
         var old = nodes[0]
         old.spec["podCIDRs"] = nil
-        #expect(PeerDirectory.peers(old).map(\.subnet.description) == ["10.1.2.0/24"])
+        #expect(PeerDirectory.peer(old)?.subnet.description == "10.1.2.0/24")
     }
 }
 
@@ -52,7 +52,10 @@ import Testing
         let peers = [
             NetworkPeer(
                 subnet: try #require(IPNetwork("10.1.2.0/24")),
-                addresses: [IPAddress(v4: 192, 0, 2, 3), try #require(IPAddress("fd00::3"))])
+                addresses: [IPAddress(v4: 192, 0, 2, 3), try #require(IPAddress("fd00::3"))]),
+            NetworkPeer(
+                subnet: try #require(IPNetwork("10.1.3.0/24")), subnetV6: IPNetwork("fd42:0:0:3::/64"),
+                addresses: [IPAddress(v4: 192, 0, 2, 4)]),
         ]
         try store.save(peers)
         #expect(try store.load() == peers)

@@ -111,6 +111,18 @@ import Testing
         #expect(machine.problems() == ["NoAddress", "FirewallActive", "ForwardingDropped", "ForwardingSwitchedOff"])
     }
 
+    @Test func dualStack() throws {
+        let machine = try RecordedBoard(Recordings.debian)
+        try machine.write("/etc/sysctl.d/10-router.conf", "net.ipv6.conf.all.forwarding = 0\n")
+        #expect(machine.problems() == [])
+        machine.fieldOfIPv6 = "network.clusterCIDR"
+        #expect(machine.problems() == ["IPv6Missing", "ForwardingSwitchedOff"])
+        #expect(machine.finding("IPv6Missing")?.severity == .error)
+        #expect(machine.finding("IPv6Missing")?.remedy.contains("ipv6.disable=1") == true)
+        try machine.write("/proc/sys/net/ipv6/conf/all/forwarding", "0\n")
+        #expect(machine.problems() == ["ForwardingSwitchedOff"])
+    }
+
     @Test func storageMemoryAndNames() throws {
         let machine = try RecordedBoard(Recordings.debian)
         machine.probes.space = .example(availableBytes: 100 << 20, freeInodes: 5)

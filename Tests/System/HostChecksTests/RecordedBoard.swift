@@ -28,7 +28,11 @@ final class RecordedBoard {
 
     func text(_ path: String) throws -> String { String(decoding: try Files.read(root + path), as: UTF8.self) }
 
-    var board: Board { Board(root: root, probes: probes, needs: .init(stateDirectory: "/var/lib/swiftlet")) }
+    var fieldOfIPv6: String?
+
+    var board: Board {
+        Board(root: root, probes: probes, needs: .init(stateDirectory: "/var/lib/swiftlet", fieldOfIPv6: fieldOfIPv6))
+    }
 
     func board(ports: [Board.Port]) -> Board {
         Board(root: root, probes: probes, needs: .init(stateDirectory: "/var/lib/swiftlet", ports: ports))

@@ -78,7 +78,7 @@ package struct JoinAnswer: Hashable, Sendable {
     package var servingCertificate: String
     /// All authorities that the cluster trusts, in PEM; empty from a server that does not tell.
     package var authorities: String
-    /// The part of the pod network that is the node's.
+    /// The part of the pod network that is the node's; in dual stack clusters two ranges with a comma between them.
     package var nodeCIDR: String
     package var cluster: ClusterFacts
     /// What the board's owner should know.
@@ -119,6 +119,7 @@ package struct JoinAnswer: Hashable, Sendable {
 package struct ClusterFacts: Hashable, Sendable {
     /// The API servers, `https://192.168.1.20:16443`.
     package var servers: [String]
+    /// In dual stack clusters two ranges with a comma between them.
     package var clusterCIDR: String
     package var serviceCIDR: String
     package var clusterDomain: String

@@ -14,7 +14,7 @@ package struct Membership: Sendable {
     private static let fileLimit = 256 << 10
 
     package var nodeName: String
-    /// The part of the pod network that is this node's.
+    /// The part of the pod network that is this node's; in dual stack clusters two ranges with a comma between them.
     package var nodeCIDR: String
     package var cluster: ClusterFacts
     /// The cluster's authorities in PEM.

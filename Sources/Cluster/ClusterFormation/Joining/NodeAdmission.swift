@@ -22,6 +22,7 @@ package struct NodeAdmission: Sendable {
 
     /// What a board that was let in has.
     struct Admitted: Hashable, Sendable {
+        /// With a comma between the families.
         var nodeCIDR: String
         var warnings: [String]
     }
@@ -119,7 +120,11 @@ package struct NodeAdmission: Sendable {
         }
         for _ in 0..<Self.rangeAttempts {
             if let range = node.spec["podCIDR"]?.string {
-                return Admitted(nodeCIDR: range, warnings: try await warnings(request))
+                // The first of them again, and that of the other family.
+                let ranges = node.spec["podCIDRs"]?.elements.compactMap(\.string) ?? []
+                return Admitted(
+                    nodeCIDR: ranges.isEmpty ? range : ranges.joined(separator: ","),
+                    warnings: try await warnings(request))
             }
             try await Task.sleep(for: Self.rangePause)
             node = try await client.get(.nodes, namespace: nil, name: request.nodeName)

@@ -26,7 +26,7 @@ struct ControlPlane: Sendable {
         let informers = InformerSet(client: client, logger: logger)
         let now: @Sendable () -> KubeTime = { .now() }
         let context = ControllerContext(client: client, informers: informers, logger: logger, now: now)
-        let loops = makeControllers(context)
+        let loops = try makeControllers(context)
         let scheduler = Scheduler(
             client: self.client("kube-scheduler"), informers: informers, logger: logger.component("scheduler"),
             now: now)
@@ -37,7 +37,7 @@ struct ControlPlane: Sendable {
         }
     }
 
-    private func makeControllers(_ context: ControllerContext) -> [any ControlLoop] {
+    private func makeControllers(_ context: ControllerContext) throws -> [any ControlLoop] {
         let table = ResourceTable.builtIn
         let stored = table.resources.filter { resource in
             resource.isStored && resource.allows("delete") && resource.allows("watch")
@@ -52,6 +52,7 @@ struct ControlPlane: Sendable {
             String(decoding: identity.value.authorityPEM, as: UTF8.self)
         }
         identity.observeAuthorities { accounts.authoritiesChanged() }
+        let pools = try configuration.nodeParts.compactMap { NodeRangePool($0.range, partsOf: $0.prefixLength) }
         return [
             ReplicaController(.replicaSet, context: context),
             ReplicaController(.replicationController, context: context),
@@ -59,8 +60,7 @@ struct ControlPlane: Sendable {
             EndpointsController(context: context),
             VolumeController(context: context),
             NodeRangeController(
-                context: context, clusterRange: configuration.network.clusterCIDR,
-                configured: [nodeName: configuration.network.nodeCIDR]),
+                context: context, pools: pools, configured: [nodeName: try configuration.nodeRanges.all]),
             NodeLifecycleController(context: context),
             TaintEvictionController(context: context),
             PodGarbageCollector(context: context),

@@ -20,8 +20,7 @@ final class ControlPlaneAddresses: Sendable {
 
     init(_ configuration: Configuration, _ node: NodeIdentity, _ identity: ClusterIdentity) throws {
         self.configuration = configuration
-        let range = try configuration.range("network.nodeCIDR", configuration.network.nodeCIDR)
-        gateway = range.network.address.advanced(by: 1) ?? .loopbackV4
+        gateway = try configuration.nodeRanges.v4.network.address.advanced(by: 1) ?? .loopbackV4
         state = Mutex(State(node: node, reserved: Self.reserved(identity)))
     }
 
@@ -46,7 +45,7 @@ final class ControlPlaneAddresses: Sendable {
 
     /// What the API tells of its own place.
     var advertisement: APIServerConfiguration.Advertisement {
-        let address = state.withLock { $0.node.addresses }.first { !$0.isLoopback } ?? gateway
+        let address = served(state.withLock { $0.node.addresses }).first ?? gateway
         return .init(endpoint: .init(host: "\(address)", port: configuration.api.port), servers: servers)
     }
 
@@ -58,8 +57,13 @@ final class ControlPlaneAddresses: Sendable {
             + [node.hostName, LocalHostName.name(of: node.hostName)]
             .compactMap { $0 }.filter { LocalHostName.name(of: $0) != nil }
         let hosts =
-            node.addresses.filter { !$0.isLoopback }.map { configuration.apiServer(at: $0) }
+            served(node.addresses).map { configuration.apiServer(at: $0) }
             + names.map { "https://\($0.lowercased()):\(configuration.api.port)" }
         return ServerList.merge(hosts.isEmpty ? [configuration.apiServer(at: .loopbackV4)] : hosts, former: [])
+    }
+
+    /// The addresses at which others reach the API server.
+    private func served(_ addresses: [IPAddress]) -> [IPAddress] {
+        addresses.filter { !$0.isLoopback && configuration.isServed(at: $0) }
     }
 }

@@ -18,8 +18,6 @@ import SystemBus
 struct KubeletComposition: Sendable {
     let configuration: Configuration
     let node: NodeIdentity
-    /// This node's part of the pod network.
-    let subnet: IPNetwork
     /// Labels that the Node gets when it is registered.
     var labels: [String: String] = [:]
     /// Whether the API server is another machine.
@@ -87,12 +85,7 @@ struct KubeletComposition: Sendable {
 
     private func makeNetwork() throws -> SandboxNetwork {
         let network = try SandboxNetwork(
-            SandboxNetworkConfiguration(
-                bridgeName: configuration.network.bridge, subnet: subnet,
-                clusterNetwork: configuration.range("network.clusterCIDR", configuration.network.clusterCIDR),
-                tableName: configuration.network.table, runDirectory: "\(configuration.directories.run)/network",
-                vxlanPort: UInt16(clamping: configuration.network.vxlanPort)),
-            logger: logger.component("sandbox-network"))
+            try configuration.sandboxNetwork, logger: logger.component("sandbox-network"))
         try network.prepareNode()
         return network
     }

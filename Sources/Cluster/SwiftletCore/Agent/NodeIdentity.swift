@@ -17,7 +17,8 @@ struct NodeIdentity: Sendable, Hashable {
     static func discover(_ configuration: Configuration) throws -> NodeIdentity {
         let addresses =
             configuration.nodeAddresses.isEmpty
-            ? try findAddresses(bridge: configuration.network.bridge) : configuration.nodeAddresses
+            ? try findAddresses(bridge: configuration.network.bridge, podRanges: configuration.clusterRanges)
+            : configuration.nodeAddresses
         return NodeIdentity(name: try name(configuration), hostName: try machineName(), addresses: addresses)
     }
 
@@ -39,24 +40,45 @@ struct NodeIdentity: Sendable, Hashable {
 
     /// The address of the default route's link first; without a default route any address that is not our own bridge's;
     /// loopback at last, so that a board without network still is a node of its own.
-    private static func findAddresses(bridge: String) throws -> [IPAddress] {
+    ///
+    /// In a dual stack cluster IPv6 addresses are there, too: the first one second, as upstream has it.
+    private static func findAddresses(bridge: String, podRanges: PodRanges) throws -> [IPAddress] {
         let session = try RouteSession()
         let links = try session.links().filter { $0.isUp && !$0.isLoopback && $0.name != bridge }
         let uplink = try session.routes().filter { $0.destination.prefixLength == 0 }
             .min { $0.priority ?? 0 < $1.priority ?? 0 }
-        let usable = try session.addresses().filter { $0.network.address.isV4 && !$0.network.address.isLinkLocal }
+        let all = try session.addresses()
         func addresses(of links: [Link]) -> [LinkAddress] {
             let eligible = Set(links.map(\.index) + [uplink?.link].compactMap { $0 })
-            return usable.filter { eligible.contains($0.link) }
+            let found = all.filter {
+                eligible.contains($0.link) && $0.network.address.isV4 && !$0.network.address.isLinkLocal
+            }
+            guard let podRange = podRanges.v6 else { return found }
+            return found + usableV6(all.filter { eligible.contains($0.link) }, podRange: podRange)
         }
         // A veth leads to containers, but in a network namespace it may be the only way out, also without a default route.
         var found = addresses(of: links.filter { $0.kind != "veth" })
-        if found.isEmpty { found = addresses(of: links) }
+        if !found.contains(where: \.network.address.isV4) { found = addresses(of: links) }
         let sorted = found.sorted { left, right in
             let (isLeft, isRight) = (left.link == uplink?.link, right.link == uplink?.link)
             return isLeft == isRight ? left.link < right.link : isLeft
+        }.map(\.network.address)
+        let (v4, v6) = (sorted.filter(\.isV4), sorted.filter(\.isV6))
+        return [v4.first ?? .loopbackV4] + v6.prefix(1) + v4.dropFirst() + v6.dropFirst()
+    }
+
+    /// Of each link the one IPv6 address that will last longest: a site's own rather than a provider's.
+    private static func usableV6(_ addresses: [LinkAddress], podRange: IPNetwork) -> [LinkAddress] {
+        let usable = addresses.filter { address in
+            let ip = address.network.address
+            return ip.isV6 && address.isLasting && !ip.isLinkLocal && !ip.isLoopback && !podRange.contains(ip)
         }
-        return sorted.isEmpty ? [.loopbackV4] : sorted.map(\.network.address)
+        return Dictionary(grouping: usable, by: \.link).values.compactMap { ofLink in
+            ofLink.min { left, right in
+                let (left, right) = (left.network.address, right.network.address)
+                return left.isUniqueLocal == right.isUniqueLocal ? left < right : left.isUniqueLocal
+            }
+        }
     }
 }
 

@@ -143,10 +143,8 @@ struct ServerComposition: Sendable {
         _ node: NodeIdentity, _ server: APIServer, _ tls: HTTPServerTLS, _ eventLoops: any EventLoopGroup
     ) async throws -> KubeletComposition.Parts {
         let composition = KubeletComposition(
-            configuration: configuration, node: node,
-            subnet: try configuration.range("network.nodeCIDR", configuration.network.nodeCIDR),
-            labels: ["node-role.kubernetes.io/control-plane": ""], findings: findings, eventLoops: eventLoops,
-            logger: logger)
+            configuration: configuration, node: node, labels: ["node-role.kubernetes.io/control-plane": ""],
+            findings: findings, eventLoops: eventLoops, logger: logger)
         let client = server.client(
             user: UserInfo(name: "system:node:\(node.name)", groups: ["system:nodes", "system:authenticated"]),
             manager: "kubelet")

@@ -48,10 +48,8 @@ struct WorkerComposition: Sendable {
             configuration, group: eventLoops, logger: logger.component("api-client")
         ) { try current.value.fingerprints() }
         let composition = KubeletComposition(
-            configuration: configuration, node: node,
-            subnet: try configuration.range("network.nodeCIDR", membership.nodeCIDR), isWorker: true,
-            findings: findings,
-            eventLoops: eventLoops, logger: logger)
+            configuration: configuration, node: node, isWorker: true, findings: findings, eventLoops: eventLoops,
+            logger: logger)
         let tls = try HTTPServerTLS(membership.serverTLS)
         let parts = try await composition.make(client: client, tls: tls)
         farewell.set(parts.kubelet)

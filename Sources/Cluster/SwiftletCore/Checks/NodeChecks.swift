@@ -28,8 +28,11 @@ package enum NodeChecks: Sendable {
         _ configuration: Configuration, root: String = "", includesPorts: Bool = false, dropsForwarded: Bool? = nil
     ) -> [Finding] {
         let (addresses, hasDefaultRoute) = network(configuration)
+        let field = "network.clusterCIDR"
         let needs = Board.Needs(
-            stateDirectory: configuration.directories.state, ports: includesPorts ? ports(configuration) : [])
+            stateDirectory: configuration.directories.state, ports: includesPorts ? ports(configuration) : [],
+            // A range that cannot be read is the configuration's problem, and stops the agent there.
+            fieldOfIPv6: (try? configuration.clusterRanges)?.v6 == nil ? nil : field)
         let board = Board.machine(
             root: root, needs: needs, addresses: addresses, hasDefaultRoute: hasDefaultRoute,
             dropsForwarded: dropsForwarded)

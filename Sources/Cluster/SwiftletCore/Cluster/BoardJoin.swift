@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import ClusterFormation
+import HostChecks
 import KubeAPI
 import KubeClient
 import LinuxSystem
@@ -87,10 +88,21 @@ package struct BoardJoin: Sendable {
             group: MultiThreadedEventLoopGroup.singleton, logger: logger)
         let result = try await client.join(
             skipsVerification: options.skipsVerification, now: .now())
+        try checkIPv6(result.membership)
         try result.membership.create(stateDirectory: state)
         try JoinClient.forgetAttempt(stateDirectory: state)
         progress(.joined(node: node.name, warnings: result.warnings))
         return result.membership
+    }
+
+    /// The agent would not start on a kernel that lacks what the cluster gives pods.
+    private func checkIPv6(_ membership: Membership) throws {
+        let findings = NodeChecks.examine(configuration.joined(membership))
+        guard let finding = findings.first(where: { $0.id == Finding.missingIPv6 }) else { return }
+        throw JoinError(
+            Self.operation, reason: finding.summary + ", and the cluster gives pods IPv6 addresses",
+            remedy: "remove ipv6.disable=1 from the kernel's command line, start the machine anew and run the same"
+                + " command again")
     }
 
     private func requireRoot() throws {

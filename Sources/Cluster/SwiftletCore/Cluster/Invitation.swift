@@ -26,7 +26,7 @@ package struct Invitation: Sendable {
         let authority = try Files.read("\(configuration.directories.state)/pki/ca.crt")
         let fingerprint = try Membership.fingerprints(of: authority).first
         return Invitation(
-            lines: node.addresses.map {
+            lines: node.addresses.filter(configuration.isServed).map {
                 JoinLine(host: "\($0)", port: configuration.api.port, token: token, fingerprint: fingerprint)
             },
             expires: KubeTime(seconds: KubeTime.now().seconds + lifetime).text, uses: uses)

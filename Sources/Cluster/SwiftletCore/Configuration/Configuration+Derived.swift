@@ -9,6 +9,9 @@ extension Configuration {
     /// Where the administrator's kubeconfig is written.
     package var kubeconfigPath: String { "\(directories.configuration)/admin.kubeconfig" }
 
+    /// Whether the API server listens at an address of this machine.
+    func isServed(at address: IPAddress) -> Bool { address.isV4 || api.bindAddress != "0.0.0.0" }
+
     /// The URL of the API server at an address, `https://192.168.1.20:16443`.
     func apiServer(at address: IPAddress) -> String {
         "https://\(HostPort.text("\(address)", api.port))"
@@ -62,11 +65,21 @@ extension Configuration {
         }
     }
 
+    /// The configuration with what the cluster decides that this machine has joined, if it has joined one.
+    ///
+    /// A membership that cannot be read, by others than root above all, counts as none.
+    package var withMembership: Configuration {
+        (try? Membership.load(stateDirectory: directories.state)).map { joined($0) } ?? self
+    }
+
     /// The configuration of a node in somebody else's cluster: what the cluster decides comes from there.
     func joined(_ membership: Membership) -> Configuration {
         var result = self
         result.nodeName = membership.nodeName
-        result.network.clusterCIDR = membership.cluster.clusterCIDR
+        // A node that joined before the cluster got an IPv6 range has no part of it.
+        let ranges = membership.cluster.clusterCIDR.split(separator: ",").map(String.init)
+        result.network.clusterCIDR = (membership.nodeCIDR.contains(",") ? ranges : Array(ranges.prefix(1)))
+            .joined(separator: ",")
         result.network.nodeCIDR = membership.nodeCIDR
         result.network.serviceCIDR = membership.cluster.serviceCIDR
         result.network.clusterDomain = membership.cluster.clusterDomain

@@ -51,9 +51,13 @@ extension Configuration {
           shutdownGracePeriodCriticalPods: 10s
 
         network:
-          # Pods' addresses in the whole cluster, and this node's part of them.
+          # Pods' addresses in the whole cluster. An IPv6 range after a comma gives every pod a second address (dual stack):
+          # 10.1.0.0/16,fd42::/56.
           clusterCIDR: 10.1.0.0/16
-          nodeCIDR: 10.1.0.0/24
+          # This node's part of them; the first part where this is empty: 10.1.0.0/24, or 10.1.0.0/24,fd42::/64.
+          nodeCIDR: ""
+          # The length of the prefix that each node gets of the IPv6 range; the range has at most 16 bits less.
+          nodeCIDRMaskSizeIPv6: 64
           # Services' addresses; the first is the API's, the tenth the DNS server's.
           serviceCIDR: 10.152.0.0/16
           serviceNodePortRange: 30000-32767

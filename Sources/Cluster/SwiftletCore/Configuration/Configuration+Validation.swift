@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import KubeAPI
-import LinuxSystem
 import Logging
 
 extension Configuration {
@@ -9,12 +8,8 @@ extension Configuration {
     ///
     /// - Throws: ``ConfigurationError`` that names the field.
     func validate() throws {
-        for (field, text) in [
-            ("network.clusterCIDR", network.clusterCIDR), ("network.nodeCIDR", network.nodeCIDR),
-            ("network.serviceCIDR", network.serviceCIDR),
-        ] where IPNetwork(text) == nil {
-            throw ConfigurationError(field: field, reason: "\"\(text)\" is not an address range such as 10.1.0.0/16")
-        }
+        _ = try range("network.serviceCIDR", network.serviceCIDR)
+        try validatePodRanges()
         guard network.bridge.utf8.count <= 15, !network.bridge.isEmpty else {
             throw ConfigurationError(
                 field: "network.bridge", reason: "\"\(network.bridge)\" must have 1 to 15 characters")

@@ -72,10 +72,12 @@ package struct Configuration: Sendable, Hashable {
     }
 
     package struct Network: Sendable, Hashable {
-        /// Pods' addresses in the whole cluster.
+        /// Pods' addresses in the whole cluster; dual stack with an IPv6 range after a comma.
         package var clusterCIDR = "10.1.0.0/16"
-        /// This node's part of it.
-        package var nodeCIDR = "10.1.0.0/24"
+        /// This node's part of it; the first part where this is empty.
+        package var nodeCIDR = ""
+        /// The size of the part that each node gets of the IPv6 range.
+        package var nodeCIDRMaskSizeIPv6 = 64
         /// Services' addresses; the first is the API's, the tenth the DNS server's.
         package var serviceCIDR = "10.152.0.0/16"
         package var serviceNodePortRange = "30000-32767"

@@ -113,6 +113,8 @@ extension Configuration {
         try reader.section("network") { reader in
             try reader.string("clusterCIDR", &network.clusterCIDR)
             try reader.string("nodeCIDR", &network.nodeCIDR)
+            try reader.integer(
+                "nodeCIDRMaskSizeIPv6", &network.nodeCIDRMaskSizeIPv6, in: 16...Self.longestPrefixV6)
             try reader.string("serviceCIDR", &network.serviceCIDR)
             try reader.string("serviceNodePortRange", &network.serviceNodePortRange)
             try reader.string("clusterDomain", &network.clusterDomain)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ClusterFormation
 import LinuxSystem
 package import Logging
 import PodRuntime
@@ -27,8 +26,7 @@ package struct NodeReset: Sendable {
     package init(_ configuration: Configuration, keepingData keepsData: Bool, logger: Logger) {
         // A node of another machine's cluster has its part of the network from there. A membership that cannot be read does
         // not keep anything from being removed: what the network made is known by its names and records.
-        let membership = try? Membership.load(stateDirectory: configuration.directories.state)
-        self.configuration = membership.map { configuration.joined($0) } ?? configuration
+        self.configuration = configuration.withMembership
         self.keepsData = keepsData
         self.logger = logger
     }
@@ -103,16 +101,9 @@ package struct NodeReset: Sendable {
     private var slice: String { PodScope.topSlice(root: configuration.kubelet.cgroupRoot) }
 
     private func removeNetwork() throws {
-        let directory = "\(configuration.directories.run)/network"
-        guard let subnet = IPNetwork(configuration.network.nodeCIDR),
-            let cluster = IPNetwork(configuration.network.clusterCIDR), Files.exists(directory)
-        else { return }
-        try SandboxNetwork(
-            SandboxNetworkConfiguration(
-                bridgeName: configuration.network.bridge, subnet: subnet, clusterNetwork: cluster,
-                tableName: configuration.network.table, runDirectory: directory),
-            logger: logger
-        ).removeAll()
+        let settings = try configuration.sandboxNetwork
+        guard Files.exists(settings.runDirectory) else { return }
+        try SandboxNetwork(settings, logger: logger).removeAll()
     }
 
     private func unmountAll() throws {

@@ -38,8 +38,8 @@ struct CheckCommand: ParsableCommand {
     }
 
     func run() throws {
-        let settings = try configuration.load()
         let isThisMachine = root.isEmpty
+        let settings = isThisMachine ? try configuration.load().withMembership : try configuration.load()
         let findings = NodeChecks.examine(
             settings, root: root, includesPorts: isThisMachine && AgentProcess.find(settings) == nil,
             dropsForwarded: isThisMachine ? Self.dropsForwarded() : nil)

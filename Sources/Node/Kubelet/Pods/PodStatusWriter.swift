@@ -5,7 +5,7 @@ import KubeAPI
 
 /// Makes a pod's `status` from the facts, with the reasons and messages of upstream's kubelet.
 package struct PodStatusWriter: Sendable {
-    /// The node's addresses, shown as `hostIPs`, and as `podIPs` of pods on the host network.
+    /// The node's addresses, at most one of each family, shown as `hostIPs`, and as `podIPs` of pods on the host network.
     package var hostAddresses: [String]
 
     package init(hostAddresses: [String]) { self.hostAddresses = hostAddresses }

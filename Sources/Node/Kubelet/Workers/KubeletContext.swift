@@ -35,9 +35,10 @@ struct KubeletContext: Sendable {
     }
 
     func nodeFacts(podAddresses: [String], of pod: Pod) -> FieldReference.NodeFacts {
-        FieldReference.NodeFacts(
-            hostAddresses: configuration.addresses,
-            podAddresses: pod.hostNetwork ? configuration.addresses : podAddresses, allocatable: allocatable)
+        let hostAddresses = configuration.nodeAddresses.hostAddresses
+        return FieldReference.NodeFacts(
+            hostAddresses: hostAddresses, podAddresses: pod.hostNetwork ? hostAddresses : podAddresses,
+            allocatable: allocatable)
     }
 
     func volumes(of pod: Pod, podAddresses: [String]) -> PodVolumes {

@@ -145,7 +145,7 @@ final class PodWorker: Sendable {
 
     /// Only the task that steps the machine calls this, so that no older status overtakes a newer one.
     private func publish() {
-        let writer = PodStatusWriter(hostAddresses: context.configuration.addresses)
+        let writer = PodStatusWriter(hostAddresses: context.configuration.nodeAddresses.hostAddresses)
         let now = context.clock.now()
         let previous = publisher.latest
         let status = state.withLock { writer.status(of: $0.machine, previous: previous, now: now) }
