@@ -169,6 +169,36 @@ class UnknownAddressTests(MovingTestCase):
         self.assertEqual(ask(host, "A"), [[host, "1", self.node.address]])
 
 
+class OtherResponderTests(MovingTestCase):
+    """Another program has answered on port 5353 of both machines before the agent came, as on most distributions."""
+
+    def prepare(self, machine):
+        configuration = machine.directory / "avahi.conf"
+        configuration.write_text(f"[server]\nhost-name=avahi-{machine.name}\nuse-ipv6=no\nallow-interfaces=eth0\n"
+                                 "enable-dbus=no\n[wide-area]\n[publish]\n[reflector]\n[rlimits]\n")
+        # One for each machine: its process file has a fixed place.
+        command = ("mkdir -p /run/avahi-daemon && mount -t tmpfs tmpfs /run/avahi-daemon && exec avahi-daemon"
+                   f" --no-drop-root --no-chroot --no-rlimits --file {configuration}")
+        log = open(machine.directory / "avahi.log", "w")
+        self.addCleanup(log.close)
+        process = subprocess.Popen([*machine.enter, "unshare", "--mount", "sh", "-c", command], stdout=log, stderr=log)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        until(lambda: "avahi-daemon" in machine.execute("ss", "-Hulnp", "sport = :5353").stdout, 20, "avahi-daemon")
+
+    def test_both_answer_and_the_worker_finds_the_control_plane(self):
+        def ask(name, kind):
+            said = self.worker.execute(sys.executable, MULTICAST_DNS, "ask", name, kind).stdout
+            return [line.split(" ", 2) for line in said.splitlines()]
+        self.assertIn("swiftlet", self.node.execute("ss", "-Hulnp", "sport = :5353").stdout)
+        instance = f"{self.node.name}._swiftlet._tcp.local"
+        self.assertIn(["_swiftlet._tcp.local", "12", instance], ask("_swiftlet._tcp.local", "PTR"))
+        name = f"avahi-{self.node.name}.local"
+        until(lambda: [name, "1", self.node.address] in ask(name, "A"), 20, "the other program's answer")
+        self.disturb(lambda: self.node.move(f"{self.network.prefix}.204"))
+        self.check_all_is_well("beside another responder")
+
+
 class NarrowLinkTests(MovingTestCase):
     def prepare(self, machine):
         machine.ip("link", "set", "eth0", "mtu", "1400")

@@ -22,7 +22,7 @@ build_packages=(
     python3 zlib1g-dev
 )
 run_packages=(busybox-static ca-certificates curl iproute2 nftables openssl)
-test_packages=(apache2-utils dbus-daemon docker-registry jq procps systemd util-linux)
+test_packages=(apache2-utils avahi-daemon dbus-daemon docker-registry jq procps systemd util-linux)
 
 # install_packages NAME...: installs what is missing, quietly and only then.
 install_packages() {
