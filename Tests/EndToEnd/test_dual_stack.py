@@ -25,6 +25,12 @@ def announce(link, prefix):
         router.sendto(header + option, ("ff02::1", 0, 0, socket.if_nametoindex(link)))
 
 
+def without_ipv6(machine, *arguments):
+    """Runs swiftlet as on a kernel without IPv6."""
+    return machine.execute("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /proc/sys/net/ipv6 && exec "$@"', "sh",
+                           machine.binaries / "swiftlet", *arguments, "--config", machine.configuration, check=False)
+
+
 class DualStackTestCase(NodeTestCase):
     """Tests with a control plane that gives pods two addresses."""
 
@@ -196,6 +202,21 @@ class SeveralNodesTests(DualStackTestCase):
         until(lambda: "dev eth0" in self.route_v6(self.node, ranges[1]), 30, "the direct way")
         self.check_pair(pair, "directly again")
 
+    def test_a_machine_without_ipv6_does_not_join_half(self):
+        board = Node(self.network)
+        self.addCleanup(self.node.kubectl, "delete", "node", board.name, check=False)
+        self.addCleanup(board.remove)
+        line = self.node.swiftlet("add-node", "--format", "short").stdout.split()[0]
+        refused = without_ipv6(board, "join", line)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("ipv6.disable=1", refused.stderr)
+        self.assertFalse((board.directory / "state/membership").exists())
+        # The same line, on the machine as it is now.
+        board.swiftlet("join", line)
+        board.start(wait=False)
+        until(lambda: self.node.kubectl("get", "node", board.name, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')]"
+                                        ".status}", check=False).stdout == "True", 30, "the worker's readiness")
+
     def test_beyond_a_router_and_nothing_stays_after_a_reset(self):
         other = make_network()
         run("sysctl", "-qw", "net.ipv4.ip_forward=1")
@@ -239,14 +260,50 @@ class SingleStackTests(NodeTestCase):
             self.assertEqual(self.node.execute("cat", f"/proc/sys/net/ipv6/conf/{parameter}").stdout.strip(), value)
         self.assertNotIn("ip6", self.node.execute("nft", "list", "table", "inet", "swiftlet").stdout)
 
-    def test_a_range_that_cannot_be_used_is_said(self):
+
+class ChangeTests(NodeTestCase):
+    """A configuration that gets an IPv6 range later, and ones that cannot be used."""
+
+    def give(self, ranges):
+        """Stops the agent and gives it other ranges for its next start."""
         self.node.stop()
+        self.node.pod_ranges = ranges
+        self.node.write_configuration()
+
+    def test_a_range_that_comes_later(self):
+        def status(pod):
+            return self.node.json("get", "pod", pod)["status"]
+
+        def identity(pod):
+            container = status(pod)["containerStatuses"][0]
+            return container["containerID"], container["restartCount"], status(pod)["podIPs"]
+        self.start_pod("early")
+        before = identity("early")
+        self.give("10.1.0.0/16,fd42::/56")
+        self.node.start()
+        self.assertEqual(identity("early"), before)
+        # What the node has it keeps.
+        self.assertEqual(self.node.json("get", "node", self.node.name)["spec"]["podCIDRs"], ["10.1.0.0/24"])
+        # Its object comes again.
+        self.node.kubectl("delete", "node", self.node.name)
+        self.node.stop()
+        self.node.start()
+        until(lambda: self.node.json("get", "node", self.node.name)["spec"].get("podCIDRs") ==
+              ["10.1.0.0/24", "fd42::/64"], 20, "the ranges of both families")
+        self.start_pod("late")
+        self.assertEqual(len(status("late")["podIPs"]), 2)
+        self.assertEqual(identity("early"), before)
+
+    def test_ranges_that_cannot_be_used_are_said(self):
         self.addCleanup(self.node.start)
-        self.addCleanup(self.node.write_configuration)
-        self.addCleanup(setattr, self.node, "pod_ranges", "")
+        self.addCleanup(self.give, "")
+        self.give(RANGES)
+        for arguments in (("run",), ("check",)):
+            refused = without_ipv6(self.node, *arguments)
+            self.assertNotEqual(refused.returncode, 0)
+            self.assertIn("The kernel has no IPv6", refused.stdout + refused.stderr)
         for ranges, words in (("fd42::/56", "network.clusterCIDR"), ("10.42.0.0/16,fd42::/40", "48 to 64 bits")):
-            self.node.pod_ranges = ranges
-            self.node.write_configuration()
+            self.give(ranges)
             refused = self.node.swiftlet("run", check=False)
             self.assertNotEqual(refused.returncode, 0)
             self.assertIn(words, refused.stdout + refused.stderr)
