@@ -71,10 +71,11 @@ extension SandboxNetwork {
                 .conflict, "prepare the bridge", name,
                 "a link of this name is no bridge; delete it or configure another name")
         }
-        try prepareLinkV6(name)
-        if bridge.mtu != mtu || !bridge.isUp || bridge.hardwareAddress != hardware {
-            try session.change(link: bridge.index, LinkSettings(mtu: mtu, hardwareAddress: hardware, isUp: true))
+        if bridge.mtu != mtu || bridge.hardwareAddress != hardware {
+            try session.change(link: bridge.index, LinkSettings(mtu: mtu, hardwareAddress: hardware))
         }
+        try prepareLinkV6(name)
+        if !bridge.isUp { try session.change(link: bridge.index, LinkSettings(isUp: true)) }
         let wanted = [
             IPNetwork(gateway, prefixLength: configuration.subnet.prefixLength),
             gatewayV6.flatMap { IPNetwork($0, prefixLength: configuration.subnetV6?.prefixLength ?? 128) },
@@ -129,7 +130,8 @@ extension SandboxNetwork {
 
     /// IPv6 parameters of a link that this network made. Sandboxes are no routers to be believed.
     func prepareLinkV6(_ name: String) throws {
-        guard Self.kernelHasV6 else { return }
+        // Neither a kernel without IPv6 has them, nor a link whose packets are too small for it.
+        guard Files.exists("/proc/sys/net/ipv6/conf/\(name)") else { return }
         // IPv6 of the link itself may be switched off for all that is new.
         if configuration.subnetV6 != nil { try set("net/ipv6/conf/\(name)/disable_ipv6", "0") }
         try set("net/ipv6/conf/\(name)/accept_ra", "0")

@@ -139,6 +139,25 @@ import Testing
         }
     }
 
+    /// The kernel takes IPv6 from links with packets of less than 1280 bytes.
+    @Test func narrowUplinksWork() throws {
+        try TestNode.run { node in
+            let session = try RouteSession()
+            let uplink = try #require(try session.link(named: "uplink"))
+            try session.change(link: uplink.index, LinkSettings(mtu: 1200))
+            try node.network.prepareNode()
+            #expect(try session.link(named: "swbr0")?.mtu == 1200)
+            let plain = try node.network.create(sandboxID: "a", hostname: "h")
+            #expect(try reaches("192.0.2.2", from: plain.namespaces.networkPath))
+            let dual = try TestNode.network(node.runDirectory, node.subnet, Self.subnetV6)
+            try dual.prepareNode()
+            #expect(try session.link(named: "swbr0")?.mtu == 1280)
+            #expect(try SystemControl.read("net/ipv6/conf/swbr0/accept_ra") == "0")
+            let sandbox = try dual.create(sandboxID: "b", hostname: "h")
+            #expect(try reaches("fd42:0:0:7::1", from: sandbox.namespaces.networkPath))
+        }
+    }
+
     @Test func aKernelWithoutIPv6IsAClearError() throws {
         try TestNode.run { node in
             // What such a kernel does not have.
@@ -259,6 +278,36 @@ import Testing
             try one.run { try $0.removeAll() }
             #expect(try !shell("ip -o link; ip -6 route", in: one.namespace).contains("fd42"))
             #expect(try !shell("ip -o link", in: one.namespace).contains("vxlan"))
+        }
+    }
+
+    /// Links so narrow that what remains in the tunnel is less than IPv6 must have: outer packets are divided.
+    @Test func narrowLinksCarryIPv6() throws {
+        try TestCluster.run { cluster in
+            let one = try cluster.machine(1, isDualStack: true)
+            let two = try cluster.machine(2, lan: 1, isDualStack: true)
+            for machine in [one, two] {
+                let session = try RouteSession(namespace: machine.namespace)
+                let uplink = try #require(try session.link(named: "uplink"))
+                try session.change(link: uplink.index, LinkSettings(mtu: 1300))
+                try machine.run { try $0.prepareNode() }
+            }
+            let (a, b) = (try one.sandbox(), try two.sandbox())
+            try one.run { _ = try $0.setPeers([TestCluster.dualPeer(2, lan: 1)]) }
+            try two.run { _ = try $0.setPeers([TestCluster.dualPeer(1)]) }
+            #expect(try shell("ip -o link show dev swiftlet-vxlan", in: one.namespace).contains("mtu 1280"))
+            #expect(try reaches("fd42:0:0:2::2", from: a) && reaches("fd42:0:0:2::2", from: a, bytes: 8000))
+            #expect(try reaches("10.1.2.2", from: a, bytes: 8000))
+            try TestNode.serving(String(repeating: "x", count: 100_000), port: 80, in: b, root: cluster.directory) {
+                () throws in
+                for host in ["[fd42:0:0:2::2]", "10.1.2.2"] {
+                    let said = try shell("timeout 5 busybox wget -q -O - http://\(host)/ | wc -c", in: a)
+                    #expect(said == "100000\n", "\(host)")
+                }
+            }
+            // IPv4 alone takes what fits.
+            try one.run { _ = try $0.setPeers([TestCluster.peer(2, lan: 1)]) }
+            #expect(try shell("ip -o link show dev swiftlet-vxlan", in: one.namespace).contains("mtu 1250"))
         }
     }
 
