@@ -265,7 +265,8 @@ class RotationTests(CertificatesTestCase):
         # Again: nothing is left to be done, and the old one goes by an explicit step only.
         self.assertIn("Every node that is ready", self.rotate().stdout)
         self.assertEqual(self.certificates(self.node)["ca"]["sha256"], new_hash)
-        self.assertIn("there is one authority", self.rotate("--finish").stdout.lower())
+        finished = json.loads(self.rotate("--finish", "-o", "json").stdout)
+        self.assertEqual(finished, {"authorityRotation": "settled", "sha256": new_hash, "notReady": []})
         self.assertEqual(set(self.certificates(board)), {"ca", "kubelet-client", "kubelet"})
         self.assertEqual(self.certificates(board)["ca"]["sha256"], new_hash)
         self.assertTrue(self.works(board, "steady"))

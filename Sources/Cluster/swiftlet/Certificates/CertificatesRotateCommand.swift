@@ -3,6 +3,7 @@
 import ArgumentParser
 import ClusterFormation
 import JSON
+import LinuxSystem
 import SwiftletCore
 
 /// `swiftlet certificates rotate-ca`.
@@ -18,11 +19,12 @@ struct CertificatesRotateCommand: AsyncParsableCommand {
 
             Examples:
               swiftlet certificates rotate-ca
-              swiftlet certificates rotate-ca --finish
+              swiftlet certificates rotate-ca --finish -o json
               swiftlet certificates rotate-ca --abort   # only before the new authority signs
             """)
 
     @OptionGroup var configuration: ConfigurationOptions
+    @OptionGroup var output: TableOutputOptions
 
     @Flag(help: "Trust the old authority no more.")
     var finish = false
@@ -42,21 +44,36 @@ struct CertificatesRotateCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let rotation = AuthorityRotation(try configuration.load(), logger: commandLogger("certificates"))
+        let settings = try configuration.load()
+        let rotation = AuthorityRotation(settings, logger: commandLogger("certificates"))
         let goal: RotationMachine.Goal = finish ? .finish : abort ? .abort : .replace
+        // Where the result is for a program, progress is no part of it.
+        let isForProgram = output.format != .table
         let left = try await rotation.run(goal, force: force, within: .seconds(timeout.seconds)) { progress in
-            switch progress {
-            case .prepared(let fingerprint): print("A new authority is made (\(fingerprint)); both are trusted now.")
-            case .activated(let fingerprint): print("The new authority signs (\(fingerprint)).")
-            case .dropped: print("The old authority is trusted no more.")
-            case .discarded: print("The new authority is given up.")
-            case .waiting(.agent): break
-            case .waiting(.trust(let nodes)):
-                print("Waiting until these nodes trust it: \(nodes.joined(separator: ", ")) ...")
-            case .waiting(.certificates(let nodes)):
-                print("Waiting until these nodes have new certificates: \(nodes.joined(separator: ", ")) ...")
-            }
+            guard let text = Self.text(progress) else { return }
+            if isForProgram { StandardError.write(Array("\(text)\n".utf8)) } else { print(text) }
         }
+        switch output.format {
+        case .table: printResult(goal, left)
+        case .json: print(try result(settings, left).text(indented: true))
+        case .yaml: print(try YAMLText.text(try result(settings, left)), terminator: "")
+        }
+    }
+
+    private static func text(_ progress: AuthorityRotation.Progress) -> String? {
+        switch progress {
+        case .prepared(let fingerprint): "A new authority is made (\(fingerprint)); both are trusted now."
+        case .activated(let fingerprint): "The new authority signs (\(fingerprint))."
+        case .dropped: "The old authority is trusted no more."
+        case .discarded: "The new authority is given up."
+        case .waiting(.agent): nil
+        case .waiting(.trust(let nodes)): "Waiting until these nodes trust it: \(nodes.joined(separator: ", ")) ..."
+        case .waiting(.certificates(let nodes)):
+            "Waiting until these nodes have new certificates: \(nodes.joined(separator: ", ")) ..."
+        }
+    }
+
+    private func printResult(_ goal: RotationMachine.Goal, _ left: [String]) {
         if !left.isEmpty {
             print(
                 "Not ready, and still with old certificates: \(left.joined(separator: ", "))."
@@ -72,5 +89,15 @@ struct CertificatesRotateCommand: AsyncParsableCommand {
                 """)
         case .finish, .abort: print("There is one authority.")
         }
+    }
+
+    /// The phase that the rotation is in now, the authority that signs, and the nodes that still have old certificates.
+    private func result(_ settings: Configuration, _ left: [String]) throws -> JSON {
+        let inventory = try CertificateInventory.read(settings)
+        let signing = inventory.json["certificates"]?.elements.first { $0["name"]?.string == "ca" }
+        return [
+            "authorityRotation": inventory.json["authorityRotation"] ?? .null, "sha256": signing?["sha256"] ?? .null,
+            "notReady": JSON(left),
+        ]
     }
 }
