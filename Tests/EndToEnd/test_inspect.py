@@ -86,14 +86,14 @@ class InspectTests(JournalTestCase):
 
     def test_bundle_has_what_helps_and_no_secret(self):
         until(lambda: "CrashLoopBackOff" in self.node.kubectl("get", "pod", "leaky").stdout, 60, "the crash loop")
-        certificate = self.node.directory / "state/pki/forgotten.crt"
+        certificate = self.node.directory / "state/pki/apiserver-kubelet-client.crt"
+        self.addCleanup(certificate.write_bytes, certificate.read_bytes())
         run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-            "/CN=forgotten", "-days", "3", "-keyout", "/dev/null", "-out", certificate)
-        self.addCleanup(certificate.unlink)
+            "/CN=kube-apiserver-kubelet-client", "-days", "3", "-keyout", "/dev/null", "-out", certificate)
         result, files = self.inspect("running.tar.gz")
         found = {finding["subject"]: finding for finding in result["findings"]}
         self.assertIn("CrashLoopBackOff", found["pod default/leaky"]["summary"])
-        self.assertEqual(found["certificate forgotten"]["severity"], "warning")
+        self.assertEqual(found["certificate apiserver-kubelet-client"]["severity"], "warning")
         self.assertNotIn("agent", found)
         for name, expected in {
             "logs/agent.log": b"an innocent line", "configuration.yaml": b"cgroupRoot", "status.json": b'"ready": true',
