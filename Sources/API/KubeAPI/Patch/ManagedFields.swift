@@ -26,11 +26,7 @@ package enum ManagedFields {
     /// Who makes a write: the field manager that the request names, or the first part of the client's name.
     package static func manager(fieldManager: String, userAgent: String) -> String {
         if !fieldManager.isEmpty { return fieldManager }
-        let upToSlash = userAgent.utf8.prefix { $0 != UInt8(ascii: "/") }
-        if !upToSlash.isEmpty, upToSlash.count <= maximumManagerLength, upToSlash.allSatisfy({ 0x20..<0x7F ~= $0 }) {
-            return String(Substring(upToSlash))
-        }
-        let name = userAgent.prefix { $0 != "/" }.unicodeScalars.filter { $0.value >= 0x20 && $0.value != 0x7F }
+        let name = userAgent.unicodeScalars.prefix { $0 != "/" }.filter { $0.value >= 0x20 && $0.value != 0x7F }
         var result = ""
         for scalar in name {
             guard result.utf8.count + UTF8.width(scalar) <= maximumManagerLength else { break }
