@@ -62,8 +62,8 @@ final class WorkerCertificates: Sendable {
 
     /// Runs until it is cancelled.
     func run() async throws {
-        let clientRenewal = try renewal(.client) { $0.client = $1 }
-        let servingRenewal = try renewal(.serving) { $0.serving = $1 }
+        let clientRenewal = try renewal(.client)
+        let servingRenewal = try renewal(.serving)
         let published = Informer(
             .configMaps, client: client, namespace: Self.bundle.namespace,
             options: .init(fieldSelector: "metadata.name=\(Self.bundle.name)"), logger: logger)
@@ -104,10 +104,7 @@ final class WorkerCertificates: Sendable {
         if isChanged { client.reconnect() }
     }
 
-    private func renewal(
-        _ kind: CertificateRenewal.Kind,
-        set: @escaping @Sendable (inout Membership, Membership.CertifiedKey) -> Void
-    ) throws -> CertificateRenewal {
+    private func renewal(_ kind: CertificateRenewal.Kind) throws -> CertificateRenewal {
         let nodeName = membership.value.nodeName
         return try CertificateRenewal(
             kind, nodeName: nodeName, current: membership.value[kind].pem, client: client,
@@ -118,7 +115,7 @@ final class WorkerCertificates: Sendable {
             isSufficient: { [self] in membership.value.isByCurrentAuthority($0, kind) }, random: random, now: now,
             logger: logger
         ) { [self] credential in
-            try change { set(&$0, .init(certificatePEM: credential.certificate, keyPEM: credential.key)) }
+            try change { $0[kind] = .init(certificatePEM: credential.certificate, keyPEM: credential.key) }
             queue.add(.synchronise)
         }
     }
@@ -182,9 +179,17 @@ extension Membership {
 
     /// One of the two certificates.
     subscript(kind: CertificateRenewal.Kind) -> CertifiedKey {
-        switch kind {
-        case .client: client
-        case .serving: serving
+        get {
+            switch kind {
+            case .client: client
+            case .serving: serving
+            }
+        }
+        set {
+            switch kind {
+            case .client: client = newValue
+            case .serving: serving = newValue
+            }
         }
     }
 

@@ -117,11 +117,7 @@ package struct CertificateRenewalOperation: Sendable {
         ) { credential in
             // What the agent has written meanwhile stays.
             var current = try Membership.load(stateDirectory: state) ?? membership
-            let key = Membership.CertifiedKey(certificatePEM: credential.certificate, keyPEM: credential.key)
-            switch kind {
-            case .client: current.client = key
-            case .serving: current.serving = key
-            }
+            current[kind] = .init(certificatePEM: credential.certificate, keyPEM: credential.key)
             try current.save(stateDirectory: state)
         }
         try await renewal.renew(within: limit)
