@@ -12,6 +12,11 @@ package struct AuthoritySet: Sendable {
         case spreading
         /// The new one signs, and the old one is still trusted.
         case replaced
+
+        /// The phase that follows from what there is.
+        package init(hasNext: Bool, hasPrevious: Bool) {
+            self = hasNext ? .spreading : hasPrevious ? .replaced : .settled
+        }
     }
 
     /// Signs all certificates that are issued.
@@ -24,7 +29,7 @@ package struct AuthoritySet: Sendable {
     /// recognise them.
     package let bridge: Certificate?
 
-    package var phase: Phase { next != nil ? .spreading : previous != nil ? .replaced : .settled }
+    package var phase: Phase { Phase(hasNext: next != nil, hasPrevious: previous != nil) }
 
     /// Who is trusted; the one that signs comes first.
     package var trusted: [Certificate] { [signing.certificate] + [next, previous].compactMap { $0 } }
@@ -57,10 +62,10 @@ enum AuthorityFileStep: Hashable, Sendable {
 }
 
 /// The names of the authorities' files in the key directory, without `.crt` and `.key`.
-enum AuthorityFile {
-    static let signing = "ca"
-    static let next = "ca-next"
-    static let previous = "ca-previous"
+package enum AuthorityFile {
+    package static let signing = "ca"
+    package static let next = "ca-next"
+    package static let previous = "ca-previous"
     static let bridge = "ca-bridge"
 }
 

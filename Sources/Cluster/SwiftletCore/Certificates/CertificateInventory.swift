@@ -164,7 +164,8 @@ private struct InventoryReader {
         let names = Set(try Files.names(in: directory))
         var trusted: [Certificate] = []
         var entries: [CertificateInventory.Entry] = []
-        for name in ["ca", "ca-next", "ca-previous"] where name == "ca" || names.contains("\(name).crt") {
+        for name in [AuthorityFile.signing, AuthorityFile.next, AuthorityFile.previous]
+        where name == AuthorityFile.signing || names.contains("\(name).crt") {
             let entry = authority(name, "\(directory)/\(name).crt", renewedBy: Self.rotation) {
                 try Certificate(pem: Files.read($0))
             }
@@ -180,8 +181,9 @@ private struct InventoryReader {
             entries.append(entry)
         }
         entries.append(kubeconfig(trusted, schedule))
-        let phase: AuthoritySet.Phase =
-            names.contains("ca-next.crt") ? .spreading : names.contains("ca-previous.crt") ? .replaced : .settled
+        let phase = AuthoritySet.Phase(
+            hasNext: names.contains("\(AuthorityFile.next).crt"),
+            hasPrevious: names.contains("\(AuthorityFile.previous).crt"))
         return CertificateInventory(role: "control-plane", phase: phase, entries: entries, now: now)
     }
 
