@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import LinuxSystem
+
 /// Why a board could not join, leave or be removed: what was attempted, the cause and what to do.
 package struct JoinError: Error, Hashable, Sendable, CustomStringConvertible {
     package let operation: String
@@ -10,6 +12,13 @@ package struct JoinError: Error, Hashable, Sendable, CustomStringConvertible {
         self.operation = operation
         self.reason = reason
         self.remedy = remedy
+    }
+
+    /// Throws unless root runs this.
+    package static func requireRoot(_ operation: String) throws(JoinError) {
+        guard Processes.effectiveUserID == 0 else {
+            throw JoinError(operation, reason: "this needs root", remedy: "run it with sudo")
+        }
     }
 
     package var description: String { "cannot \(operation): \(reason); \(remedy)" }

@@ -83,9 +83,7 @@ package struct AuthorityRotation: Sendable {
     }
 
     private func checkPlace() throws {
-        guard Processes.effectiveUserID == 0 else {
-            throw JoinError(Self.operation, reason: "this needs root", remedy: "run it with sudo")
-        }
+        try JoinError.requireRoot(Self.operation)
         if let membership = try access.membership() {
             throw JoinError(
                 Self.operation,

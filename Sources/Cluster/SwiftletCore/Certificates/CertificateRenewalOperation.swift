@@ -34,9 +34,7 @@ package struct CertificateRenewalOperation: Sendable {
     ///   - limit: how long the control plane may take for each, and the agent to take them over.
     /// - Throws: ``JoinError``; certificates that were not renewed stay as they were.
     package func run(_ names: [String], within limit: Duration) async throws -> Outcome {
-        guard Processes.effectiveUserID == 0 else {
-            throw JoinError(Self.operation, reason: "this needs root", remedy: "run it with sudo")
-        }
+        try JoinError.requireRoot(Self.operation)
         let renewed: [String]
         let wanted: [String: String]
         if let membership = try Membership.load(stateDirectory: configuration.directories.state) {

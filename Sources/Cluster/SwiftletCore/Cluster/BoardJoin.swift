@@ -51,7 +51,7 @@ package struct BoardJoin: Sendable {
     ///
     /// - Throws: ``JoinError``.
     package func run(_ line: JoinLine, _ options: Options, progress: (Progress) -> Void) async throws {
-        try requireRoot()
+        try JoinError.requireRoot(Self.operation)
         let membership: Membership
         if let existing = try access.membership() {
             try check(existing, against: line)
@@ -103,12 +103,6 @@ package struct BoardJoin: Sendable {
             Self.operation, reason: finding.summary + ", and the cluster gives pods IPv6 addresses",
             remedy: "remove ipv6.disable=1 from the kernel's command line, start the machine anew and run the same"
                 + " command again")
-    }
-
-    private func requireRoot() throws {
-        guard Processes.effectiveUserID == 0 else {
-            throw JoinError(Self.operation, reason: "this needs root", remedy: "run it with sudo")
-        }
     }
 
     /// A machine is in one cluster at a time.

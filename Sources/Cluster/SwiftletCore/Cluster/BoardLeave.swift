@@ -28,9 +28,7 @@ package struct BoardLeave: Sendable {
     /// - Throws: ``JoinError``.
     package func run(force: Bool, timeout: Int) async throws -> String? {
         let state = configuration.directories.state
-        guard Processes.effectiveUserID == 0 else {
-            throw JoinError(Self.operation, reason: "this needs root", remedy: "run it with sudo")
-        }
+        try JoinError.requireRoot(Self.operation)
         guard let name = try await leave(force: force, timeout: timeout) else { return nil }
         try Membership.remove(stateDirectory: state)
         let restart = AgentRestart(configuration)
