@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// record-steps SYMBOLS PROGRAM [ARGUMENT...]: runs a program with its children step by step and prints, in the order of
-// their addresses, the functions that were executed. SYMBOLS is the output of `nm -n` of the (static) program.
+// record-steps [--alone] SYMBOLS PROGRAM [ARGUMENT...]: runs a program, with its children unless it is alone, step by step
+// and prints, in the order of their addresses, the functions that were executed. SYMBOLS is the output of `nm -n` of the
+// (static) program.
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
@@ -55,6 +56,9 @@ static void print_functions(const char *path) {
 }
 
 int main(int count, char **arguments) {
+    int is_alone = count > 1 && strcmp(arguments[1], "--alone") == 0;
+    arguments += is_alone;
+    count -= is_alone;
     if (count < 3) return 2;
     pid_t pid = fork();
     if (pid == 0) {
@@ -65,8 +69,8 @@ int main(int count, char **arguments) {
     }
     int status;
     waitpid(pid, &status, 0);
-    ptrace(PTRACE_SETOPTIONS, pid, 0,
-        PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
+    int children = is_alone ? 0 : PTRACE_O_TRACECLONE | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK;
+    ptrace(PTRACE_SETOPTIONS, pid, 0, children | PTRACE_O_TRACEEXEC | PTRACE_O_EXITKILL);
     ptrace(PTRACE_SINGLESTEP, pid, 0, 0);
     follow();
     print_functions(arguments[1]);
