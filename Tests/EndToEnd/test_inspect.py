@@ -93,7 +93,9 @@ class InspectTests(JournalTestCase):
         result, files = self.inspect("running.tar.gz")
         found = {finding["subject"]: finding for finding in result["findings"]}
         self.assertIn("CrashLoopBackOff", found["pod default/leaky"]["summary"])
-        self.assertEqual(found["certificate apiserver-kubelet-client"]["severity"], "warning")
+        stranger = found["certificate apiserver-kubelet-client"]
+        self.assertEqual(stranger["severity"], "error")
+        self.assertIn("untrusted", stranger["summary"])
         self.assertNotIn("agent", found)
         for name, expected in {
             "logs/agent.log": b"an innocent line", "configuration.yaml": b"cgroupRoot", "status.json": b'"ready": true',

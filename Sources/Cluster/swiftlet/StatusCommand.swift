@@ -54,8 +54,11 @@ struct StatusCommand: AsyncParsableCommand {
         print("pods:     \(report.runningPods) running of \(report.pods)")
         print("roles:    \(report.roles.joined(separator: ", "))")
         if let bytes = report.local.storeBytes { print("store:    SQLite, \(sizeText(bytes))") }
-        if let first = report.local.certificates.first {
-            print("certs:    the first expires in \(first.remainingDays) days (\(first.name))")
+        let certificates = report.local.certificates
+        if let bad = certificates.first(where: \.state.isBad) {
+            print("certs:    \(bad.name) is \(bad.state.rawValue); see 'swiftlet certificates status'")
+        } else if let first = certificates.first, let days = first.remainingDays {
+            print("certs:    the first expires in \(days) days (\(first.name))")
         }
         print("version:  \(ProductVersion.swiftlet) (Kubernetes \(ProductVersion.kubernetes))")
         showUse(report.local)

@@ -78,6 +78,30 @@ import Testing
         #expect(!CertificateInventory.State.clockNotSet.isBad && !CertificateInventory.State.due.isBad)
     }
 
+    /// The default life is 365 days, of which the last 90 are for renewal.
+    @Test func oneIsLateAfterHalfItsTimeForRenewal() throws {
+        let directory = try TemporaryDirectory()
+        let configuration = try Self.configuration(directory)
+        func life(days: Int64) throws -> LocalStatus.CertificateLife {
+            let status = LocalStatus.read(configuration, now: Self.now + days * Self.day)
+            return try #require(status.certificates.first { $0.name == "apiserver" })
+        }
+        let renewal = try #require(
+            CertificateInventory.read(configuration).entries.first { $0.name == "apiserver" }?.renewal)
+        let span = (Self.now + 365 * Self.day - renewal) / Self.day
+        for (days, state, isLate) in [
+            (0, CertificateInventory.State.valid, false), (365 - span + 1, .due, false),
+            (365 - span / 2 + 1, .due, true),
+            (366, .expired, false),
+        ] {
+            let life = try life(days: days)
+            #expect(life.state == state && life.isLate == isLate, "\(days): \(life)")
+        }
+        try Files.remove("\(configuration.keyDirectory)/admin.crt")
+        let missing = LocalStatus.read(configuration).certificates.first
+        #expect(missing?.name == "admin" && missing?.notAfter == nil && missing?.state == .missing)
+    }
+
     @Test func aBoardWithoutATimeTellsNothingOfAges() throws {
         let directory = try TemporaryDirectory()
         let inventory = try CertificateInventory.read(try Self.configuration(directory), now: 1000)

@@ -8,11 +8,11 @@ import Testing
 @testable import SwiftletCore
 
 @Suite struct InspectionTests {
-    private func status(answers: Bool = true, days: Int = 300) -> NodeStatusReport {
+    private func status(answers: Bool = true, certificate: LocalStatus.CertificateLife? = nil) -> NodeStatusReport {
         var report = NodeStatusReport(
             apiAnswers: answers, apiError: answers ? "" : "connection refused", nodeName: "a", isReady: true,
             readyMessage: "", pods: 0, runningPods: 0)
-        report.local.certificates = [.init(name: "apiserver", notAfter: 0, remainingDays: days)]
+        report.local.certificates = [certificate ?? .init(name: "apiserver", state: .due)]
         return report
     }
 
@@ -49,13 +49,16 @@ import Testing
         ]
         let checks = [Finding("DiskAlmostFull", .storage, .warning, "Only 3 MiB are free", remedy: "Free some")]
         let findings = InspectionJudgement.findings(
-            status: status(days: -2), isAgentRunning: true, checks: checks, nodes: nodes, pods: pods)
+            status: status(certificate: .init(name: "apiserver", state: .untrusted, reason: "no such authority")),
+            isAgentRunning: true, checks: checks, nodes: nodes, pods: pods)
         #expect(
             subjects(findings) == [
                 "error certificate apiserver", "error node b", "warning check DiskAlmostFull", "warning node c",
                 "warning pod default/loop", "warning pod default/oom", "warning pod /homeless",
                 "info pod default/often",
             ])
+        #expect(
+            findings.first { $0.subject == "certificate apiserver" }?.summary == "It is untrusted: no such authority")
         #expect(
             findings.first { $0.subject == "pod default/loop" }?.summary
                 == "Container c waits with CrashLoopBackOff (last end: Error, exit code 3)")
@@ -66,7 +69,8 @@ import Testing
             status: status(answers: false), isAgentRunning: false, checks: [], nodes: [], pods: [])
         #expect(subjects(away) == ["error agent"])
         let deaf = InspectionJudgement.findings(
-            status: status(answers: false, days: 5), isAgentRunning: true, checks: [], nodes: [], pods: [])
+            status: status(answers: false, certificate: .init(name: "apiserver", state: .due, isLate: true)),
+            isAgentRunning: true, checks: [], nodes: [], pods: [])
         #expect(subjects(deaf) == ["error api", "warning certificate apiserver"])
     }
 

@@ -259,10 +259,11 @@ private struct InventoryReader {
         var entry = entry(name, kind, file, "agent", read)
         guard let certificate = entry.certificate else { return entry }
         do {
-            // Its age is judged apart.
+            // Its age is judged apart. At its very end OpenSSL takes it for expired.
+            let validity = certificate.validity
             try CertificateVerifier(trusting: trusted).verify(
                 certificate, purpose: kind == .serving ? .server : .client,
-                at: min(max(now, certificate.validity.notBefore), certificate.validity.notAfter))
+                at: min(max(now, validity.notBefore), validity.notAfter - 1))
         } catch {
             (entry.state, entry.reason) = (.untrusted, error.reason)
         }

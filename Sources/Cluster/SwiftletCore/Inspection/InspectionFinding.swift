@@ -31,8 +31,8 @@ package struct InspectionFinding: Sendable, Hashable {
 enum InspectionJudgement {
     /// Restarts from which on a container is told of although it runs now.
     private static let manyRestarts = 10
-    /// Days before its end from which on a certificate should have been renewed.
-    private static let lateRenewalDays = 14
+    /// What to do about a certificate that the agent did not renew.
+    private static let renewal = "'swiftlet certificates renew'; 'journalctl -u swiftlet -p warning' tells what kept it"
     /// Reasons for which a container waits that do not pass by themselves.
     private static let stuck: Set<String> = [
         "CrashLoopBackOff", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName",
@@ -73,15 +73,17 @@ enum InspectionJudgement {
 
     private static func certificate(_ life: LocalStatus.CertificateLife) -> InspectionFinding? {
         let subject = "certificate \(life.name)"
-        if life.remainingDays < 0 {
+        if life.state.isBad {
+            let reason = life.reason.isEmpty ? "" : ": \(life.reason)"
+            let isOfAge = life.state == .expired || life.state == .notYetValid
             return InspectionFinding(
-                .error, subject, "It expired \(-life.remainingDays) days ago",
-                remedy: "Check the clock (timedatectl), then swiftlet restart, which renews it")
+                .error, subject, "It is \(life.state.rawValue)\(reason)",
+                remedy: isOfAge ? "Check the clock (timedatectl), then 'swiftlet certificates renew'" : renewal)
         }
-        guard life.remainingDays < lateRenewalDays else { return nil }
+        guard life.isLate else { return nil }
         return InspectionFinding(
-            .warning, subject, "It expires in \(life.remainingDays) days and should have been renewed",
-            remedy: "swiftlet restart renews it")
+            .warning, subject, "It should have been renewed, and expires in \(life.remainingDays ?? 0) days",
+            remedy: renewal)
     }
 
     private static func node(_ node: JSON) -> [InspectionFinding] {
