@@ -24,6 +24,7 @@ def measure(name):
         "pods": pod_life.latencies, "scale": pod_life.scale, "launcher": launcher_runs.measure,
         "create": api_load.create, "get": api_load.get, "list": api_load.list_objects, "watch": api_load.watch,
         "store": api_load.store, "join": cluster_life.join, "worker": cluster_life.worker,
+        "flock": cluster_life.flock,
     }
     return functions[name]()
 

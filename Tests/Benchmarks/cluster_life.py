@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a cluster of several nodes costs: joining, an idle worker, and what its control plane holds and writes."""
+"""What a cluster of several nodes costs: joining, an idle worker, and what its control plane holds, does and writes."""
 
 import contextlib
 import statistics
 import time
 
 from agent_life import DISK_SECONDS, IDLE_SECONDS, SETTLE_SECONDS
-from connection import cpu_seconds, processes, pss, written_bytes
+from connection import cpu_seconds, processes, rss, written_bytes
 from node import Node, make_network
 
 JOINS = 5
 WORKERS = 2
+FLOCK = 20
 
 
 @contextlib.contextmanager
@@ -55,9 +56,21 @@ def worker():
         cpu = cpu_seconds(agent)
         time.sleep(IDLE_SECONDS)
         cpu = cpu_seconds(agent) - cpu
-        memory = pss(processes(workers[0]))
+        memory = rss(processes(workers[0]))
         written = {pid: written_bytes(pid) for pid in (agent, control_plane)}
         time.sleep(DISK_SECONDS)
         per_hour = {pid: (written_bytes(pid) - before) * 3600 / DISK_SECONDS / 2**20 for pid, before in written.items()}
-        return {"pss": memory, "cpu": 100 * cpu / IDLE_SECONDS, "worker-written": per_hour[agent],
+        return {"memory": memory, "cpu": 100 * cpu / IDLE_SECONDS, "worker-written": per_hour[agent],
                 "server-written": per_hour[control_plane]}
+
+
+def flock():
+    """A control plane with many workers that have come to rest."""
+    with cluster() as (server, board):
+        for _ in range(FLOCK):
+            board().swiftlet("join", line(server))
+        time.sleep(SETTLE_SECONDS)
+        agent = server.process.pid
+        cpu = cpu_seconds(agent)
+        time.sleep(IDLE_SECONDS)
+        return {"memory": rss(processes(server)), "cpu": 100 * (cpu_seconds(agent) - cpu) / IDLE_SECONDS}

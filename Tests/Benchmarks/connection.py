@@ -114,6 +114,13 @@ def pss(pids):
     return total / 1024
 
 
+def rss(pids):
+    """Resident memory of processes together, in MB: what they would hold alone, where others on the machine share their
+    files' pages."""
+    return sum(int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE).group(1))
+               for pid in pids) / 1024
+
+
 def cpu_seconds(pid):
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
