@@ -63,9 +63,21 @@ class DualStackTestCase(NodeTestCase):
         if has_v6:
             self.plug(board)
         board.start()
-        board.swiftlet("join", self.node.swiftlet("add-node", "--format", "short").stdout.split()[0])
+        board.swiftlet("join", self.line())
         board.import_test_image()
         return board
+
+    def line(self, beginning=""):
+        """The first join line whose place begins so."""
+        lines = json.loads(self.node.swiftlet("add-node", "--format", "json").stdout)["lines"]
+        return next(line for line in lines if line.startswith(beginning))
+
+    def await_readiness(self, board):
+        until(lambda: self.node.kubectl("get", "node", board.name, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')]"
+                                        ".status}", check=False).stdout == "True", 30, "the worker's readiness")
+
+    def heartbeat(self, board):
+        return self.node.json("get", "lease", "-n", "kube-node-lease", board.name)["spec"]["renewTime"]
 
     def addresses(self, pod):
         """A pod's addresses, IPv4 and IPv6."""
@@ -202,11 +214,27 @@ class SeveralNodesTests(DualStackTestCase):
         until(lambda: "dev eth0" in self.route_v6(self.node, ranges[1]), 30, "the direct way")
         self.check_pair(pair, "directly again")
 
+    def test_a_board_joins_by_ipv6_and_goes_on_with_the_other_family(self):
+        board = Node(self.network)
+        self.addCleanup(self.node.kubectl, "delete", "node", board.name, check=False)
+        self.addCleanup(board.remove)
+        self.plug(board)
+        board.ip("route", "add", "unreachable", self.node.address)
+        board.start()
+        board.swiftlet("join", self.line(f"[{self.address_v6(self.node)}]:"))
+        self.await_readiness(board)
+        # The kubelet, too, listens at both.
+        socket.create_connection((self.address_v6(board), 10250), timeout=10).close()
+        board.ip("route", "delete", "unreachable", self.node.address)
+        board.ip("-6", "route", "add", "unreachable", self.address_v6(self.node))
+        before = self.heartbeat(board)
+        until(lambda: self.heartbeat(board) > before, 60, "the worker's heartbeat")
+
     def test_a_machine_without_ipv6_does_not_join_half(self):
         board = Node(self.network)
         self.addCleanup(self.node.kubectl, "delete", "node", board.name, check=False)
         self.addCleanup(board.remove)
-        line = self.node.swiftlet("add-node", "--format", "short").stdout.split()[0]
+        line = self.line()
         refused = without_ipv6(board, "join", line)
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("ipv6.disable=1", refused.stderr)
@@ -214,8 +242,7 @@ class SeveralNodesTests(DualStackTestCase):
         # The same line, on the machine as it is now.
         board.swiftlet("join", line)
         board.start(wait=False)
-        until(lambda: self.node.kubectl("get", "node", board.name, "-o", "jsonpath={.status.conditions[?(@.type=='Ready')]"
-                                        ".status}", check=False).stdout == "True", 30, "the worker's readiness")
+        self.await_readiness(board)
 
     def test_beyond_a_router_and_nothing_stays_after_a_reset(self):
         other = make_network()

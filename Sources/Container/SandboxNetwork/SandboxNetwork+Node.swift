@@ -163,11 +163,8 @@ extension SandboxNetwork {
 
     // MARK: IPv6
 
-    /// Not where the kernel was built without, or started with ipv6.disable=1.
-    static var kernelHasV6: Bool { Files.exists("/proc/sys/net/ipv6/conf/all") }
-
     private func requireV6() throws {
-        guard let subnet = configuration.subnetV6, !Self.kernelHasV6 else { return }
+        guard let subnet = configuration.subnetV6, !SystemFacts.hasIPv6 else { return }
         throw SandboxNetworkError(
             .system, "set up the pod network", "\(subnet)",
             "the kernel has no IPv6; remove ipv6.disable=1 from its command line, or the IPv6 range from the"

@@ -16,7 +16,7 @@ extension SandboxNetwork {
         let namespaces = PinnedNamespaces(directory: store.path(of: record.sandboxID))
         let own = parameters.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
         var defaults = SandboxParameters.defaults
-        if Self.kernelHasV6 { defaults += SandboxParameters.defaultsV6 }
+        if SystemFacts.hasIPv6 { defaults += SandboxParameters.defaultsV6 }
         if record.addressV6 != nil { defaults += SandboxParameters.dualStack }
         let inside = RouteSession(
             try namespaces.create(

@@ -17,6 +17,9 @@ package enum SystemFacts: Sendable {
         }
     }
 
+    /// Whether the kernel has IPv6: not where it was built without, or started with ipv6.disable=1.
+    package static var hasIPv6: Bool { Files.exists("/proc/sys/net/ipv6/conf/all") }
+
     /// Units of processor time in a second, as /proc counts it.
     package static var ticksPerSecond: Int { sysconf(Int32(_SC_CLK_TCK)) }
 }

@@ -72,6 +72,7 @@ import Testing
         ("network: {serviceCIDR: 10.0.0.0}", "network.serviceCIDR"),
         ("network: {nodeCIDRMaskSizeIPv6: 120}", "network.nodeCIDRMaskSizeIPv6"), ("log: {level: loud}", "log.level"),
         ("certificates: {lifetimeMinutes: 0}", "certificates.lifetimeMinutes"), ("nodeName: Bad_Name", "nodeName"),
+        ("api: {bindAddress: eth0}", "api.bindAddress"),
         ("network: {serviceNodePortRange: \"5\"}", "network.serviceNodePortRange"),
         ("images: {registries: {r: {insecure: maybe}}}", "images.registries.r.insecure"),
         ("kubelet: {cgroupDriver: none}", "kubelet.cgroupDriver"),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import HTTPTransport
+import NIOCore
 import Synchronization
 import Testing
 
@@ -82,6 +83,17 @@ import Testing
                 #expect(answer.status == 28)
             }
             try await eventually { handler.cancelled.withLock { $0 } == 2 }
+        }
+    }
+
+    @Test(arguments: ["0.0.0.0", "::"])
+    func listensOnAllAddressesOfBothFamilies(_ everywhere: String) async throws {
+        try await withServer(TestHandler()) { server in
+            let port = try await server.server.bind(host: everywhere, port: 0, tls: nil).port ?? 0
+            for host in ["127.0.0.1", "[::1]"] {
+                let answer = try await server.curl("-o", "/dev/null", "http://\(host):\(port)/")
+                #expect(answer.status == 0, "\(host): \(answer)")
+            }
         }
     }
 

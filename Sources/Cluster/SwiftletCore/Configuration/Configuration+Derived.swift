@@ -10,7 +10,10 @@ extension Configuration {
     package var kubeconfigPath: String { "\(directories.configuration)/admin.kubeconfig" }
 
     /// Whether the API server listens at an address of this machine.
-    func isServed(at address: IPAddress) -> Bool { address.isV4 || api.bindAddress != "0.0.0.0" }
+    func isServed(at address: IPAddress) -> Bool {
+        // What is no address is refused when the configuration is read.
+        IPAddress(api.bindAddress).map { $0.isUnspecified || $0 == address } ?? false
+    }
 
     /// The URL of the API server at an address, `https://192.168.1.20:16443`.
     func apiServer(at address: IPAddress) -> String {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import KubeAPI
+import LinuxSystem
 import Logging
 
 extension Configuration {
@@ -17,6 +18,11 @@ extension Configuration {
         guard Logger.Level(rawValue: log.level) != nil else {
             let levels = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             throw ConfigurationError(field: "log.level", reason: "\"\(log.level)\" must be one of \(levels)")
+        }
+        guard IPAddress(api.bindAddress) != nil else {
+            throw ConfigurationError(
+                field: "api.bindAddress",
+                reason: "\"\(api.bindAddress)\" is not an address such as 192.168.1.20, or 0.0.0.0 for all of them")
         }
         if !nodeName.isEmpty, !NodeName.isValid(nodeName) {
             throw ConfigurationError(
