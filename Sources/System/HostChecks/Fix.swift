@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import LinuxSystem
+import LinuxSystem
 
 /// A change of the machine that heals a finding.
 package enum Fix: Sendable, Hashable {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import LinuxSystem
+
 extension Finding {
     /// The ``id`` of a kernel without IPv6 that should have it.
     package static let missingIPv6 = "IPv6Missing"

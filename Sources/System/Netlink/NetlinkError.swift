@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import LinuxSystem
+import LinuxSystem
 
 /// A request to the kernel's network configuration that failed: what was attempted, on what, and the kernel's reason.
 package struct NetlinkError: Error, Hashable, Sendable, CustomStringConvertible {

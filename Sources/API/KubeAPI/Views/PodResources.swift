@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import JSON
+import JSON
 
 extension PodView {
     /// What the pod asks of a node, by resource name: the scheduler's sum.

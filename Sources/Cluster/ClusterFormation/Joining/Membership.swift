@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import JSON
-package import LinuxSystem
+import JSON
+import LinuxSystem
 package import PKI
 
 /// A node's part in somebody else's cluster: what it needs to know, its certificates and keys.

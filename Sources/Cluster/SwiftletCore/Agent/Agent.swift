@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LinuxSystem
-package import Logging
+import Logging
 import NIOCore
 import ServiceLifecycle
 import Synchronization

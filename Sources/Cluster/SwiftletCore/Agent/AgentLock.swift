@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import LinuxSystem
+import LinuxSystem
 
 /// The file that says that an agent runs with a run directory, which process it is, and as what it runs. The lock ends with
 /// the process.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import ClusterFormation
-package import JSON
+import JSON
 import LinuxSystem
 import StorageSQLite
 

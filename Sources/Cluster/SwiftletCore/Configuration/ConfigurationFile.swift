@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import JSON
+import JSON
 import LinuxSystem
 
 /// Why a configuration cannot be used.

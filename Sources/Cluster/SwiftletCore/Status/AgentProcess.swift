@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package import LinuxSystem
+import LinuxSystem
 
 /// What a process has used, from /proc.
 package struct ProcessUse: Sendable, Hashable {
