@@ -224,7 +224,7 @@ class SeveralNodesTests(DualStackTestCase):
         board.swiftlet("join", self.line(f"[{self.address_v6(self.node)}]:"))
         self.await_readiness(board)
         # The kubelet, too, listens at both.
-        socket.create_connection((self.address_v6(board), 10250), timeout=10).close()
+        self.node.execute("timeout", "10", "bash", "-c", f"exec 3<>/dev/tcp/{self.address_v6(board)}/10250")
         board.ip("route", "delete", "unreachable", self.node.address)
         board.ip("-6", "route", "add", "unreachable", self.address_v6(self.node))
         before = self.heartbeat(board)

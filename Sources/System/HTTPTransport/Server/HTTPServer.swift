@@ -56,13 +56,18 @@ package final class HTTPServer: Sendable {
     /// Listens on a TCP port; 0 takes a free one. The address `0.0.0.0` or `::` stands for all addresses of both families, as
     /// with the servers of Kubernetes (Go's net.Listen); on a machine without IPv6, for those of IPv4.
     ///
+    /// - Parameter host: An address. Names are not looked up: the resolver knows no `::` on a machine without network.
     /// - Returns: the address that it listens on.
     package func bind(host: String, port: Int, tls: HTTPServerTLS?) async throws(HTTPTransportError) -> SocketAddress {
         let isEverywhere = IPAddress(host)?.isUnspecified == true
         // SwiftNIO's sockets of IPv6 take IPv4, whatever net.ipv6.bindv6only says.
         let host = !isEverywhere ? host : SystemFacts.hasIPv6 ? "::" : "0.0.0.0"
-        return try await bind(HostPort.text(host, port), tls: tls) { bootstrap in
-            bootstrap.bind(host: host, port: port)
+        let place = HostPort.text(host, port)
+        guard let address = try? SocketAddress(ipAddress: host, port: port) else {
+            throw HTTPTransportError("listen on \(place)", reason: "\"\(host)\" is not an address")
+        }
+        return try await bind(place, tls: tls) { bootstrap in
+            bootstrap.bind(to: address)
         }
     }
 
