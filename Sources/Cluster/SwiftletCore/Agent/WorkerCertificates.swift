@@ -105,13 +105,9 @@ final class WorkerCertificates: Sendable {
     }
 
     private func renewal(_ kind: CertificateRenewal.Kind) throws -> CertificateRenewal {
-        let nodeName = membership.value.nodeName
-        return try CertificateRenewal(
-            kind, nodeName: nodeName, current: membership.value[kind].pem, client: client,
-            names: { [self] in
-                SubjectAlternativeNames(
-                    dnsNames: [nodeName], ipAddresses: addresses.withLock { $0 }.filter { !$0.isLoopback })
-            },
+        try CertificateRenewal(
+            kind, nodeName: membership.value.nodeName, current: membership.value[kind].pem, client: client,
+            addresses: { [self] in addresses.withLock { $0 } },
             isSufficient: { [self] in membership.value.isByCurrentAuthority($0, kind) }, random: random, now: now,
             logger: logger
         ) { [self] credential in

@@ -109,9 +109,7 @@ package struct CertificateRenewalOperation: Sendable {
         let state = configuration.directories.state
         let renewal = try CertificateRenewal(
             kind, nodeName: membership.nodeName, current: membership[kind].pem, client: client,
-            names: { .init(dnsNames: [membership.nodeName], ipAddresses: addresses.filter { !$0.isLoopback }) },
-            random: 0,
-            now: { FileTime.now().seconds }, logger: logger
+            addresses: { addresses }, random: 0, now: { FileTime.now().seconds }, logger: logger
         ) { credential in
             // What the agent has written meanwhile stays.
             var current = try Membership.load(stateDirectory: state) ?? membership

@@ -25,15 +25,16 @@ package struct RequestID: Sendable, CustomStringConvertible {
     private static let count = Atomic<UInt64>(0)
 
     private let number: UInt64
-    private let name: String?
+    /// Only who tells of a request looks for its name in them.
+    private let headers: HTTPHeaders
 
     init(_ headers: HTTPHeaders) {
         number = Self.count.add(1, ordering: .relaxed).newValue
-        name = headers.first(name: Self.header)
+        self.headers = headers
     }
 
     package var description: String {
-        if let name {
+        if let name = headers.first(name: Self.header) {
             let plain = name.utf8.prefix(Self.longestName).filter { $0 > 0x20 && $0 < 0x7F }
             if !plain.isEmpty { return String(decoding: plain, as: UTF8.self) }
         }

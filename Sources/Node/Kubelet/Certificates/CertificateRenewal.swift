@@ -4,6 +4,7 @@ import ControllerRuntime
 import JSON
 import KubeAPI
 package import KubeClient
+package import LinuxSystem
 package import Logging
 package import PKI
 
@@ -44,7 +45,7 @@ package actor CertificateRenewal {
     private let kind: Kind
     private let nodeName: String
     private let client: any ResourceClient
-    private let names: @Sendable () -> SubjectAlternativeNames
+    private let addresses: @Sendable () -> [IPAddress]
     private let isSufficient: @Sendable (Certificate) -> Bool
     private let now: @Sendable () -> Int64
     private let install: @Sendable (Credential) async throws -> Void
@@ -55,7 +56,7 @@ package actor CertificateRenewal {
 
     /// - Parameters:
     ///   - current: The certificate in use, in PEM.
-    ///   - names: The names and addresses that the node reports now; a serving certificate says exactly these.
+    ///   - addresses: What the node reports now; a serving certificate says its name and these, without loopback.
     ///   - isSufficient: Whether a certificate does for other reasons than its age and names: it is by the right authority.
     ///   - random: 0 to 1: where between 70 and 90 % of a certificate's life it is renewed.
     ///   - now: Seconds since 1970.
@@ -63,7 +64,7 @@ package actor CertificateRenewal {
     /// - Throws: ``PKIError`` when the current certificate cannot be read.
     package init(
         _ kind: Kind, nodeName: String, current: [UInt8], client: any ResourceClient,
-        names: @escaping @Sendable () -> SubjectAlternativeNames = { .init() },
+        addresses: @escaping @Sendable () -> [IPAddress],
         isSufficient: @escaping @Sendable (Certificate) -> Bool = { _ in true }, random: Double,
         now: @escaping @Sendable () -> Int64, logger: Logger,
         install: @escaping @Sendable (Credential) async throws -> Void
@@ -72,7 +73,7 @@ package actor CertificateRenewal {
         self.nodeName = nodeName
         self.current = try Certificate(pem: current)
         self.client = client
-        self.names = names
+        self.addresses = addresses
         self.isSufficient = isSufficient
         self.now = now
         self.install = install
@@ -144,11 +145,13 @@ package actor CertificateRenewal {
     private var isFitting: Bool {
         guard isSufficient(current) else { return false }
         guard kind == .serving else { return true }
-        let wanted = names()
-        let said = current.alternativeNames
-        return wanted.isEmpty
-            || (Set(wanted.dnsNames).isSubset(of: said.dnsNames)
-                && Set(wanted.ipAddresses).isSubset(of: said.ipAddresses))
+        let (wanted, said) = (names, current.alternativeNames)
+        return Set(wanted.dnsNames).isSubset(of: said.dnsNames)
+            && Set(wanted.ipAddresses).isSubset(of: said.ipAddresses)
+    }
+
+    private var names: SubjectAlternativeNames {
+        .init(dnsNames: [nodeName], ipAddresses: addresses().filter { !$0.isLoopback })
     }
 
     private func attempt(_ step: () async throws -> Void) async throws {
@@ -171,7 +174,7 @@ package actor CertificateRenewal {
         let request = try CertificateSigningRequest(
             subject: DistinguishedName(
                 commonName: "system:node:\(nodeName)", organizations: [UserInfo.WellKnown.nodesGroup]),
-            alternativeNames: kind == .serving ? names() : .init(), key: key)
+            alternativeNames: kind == .serving ? names : .init(), key: key)
         var object = KubeObject(.init("certificates.k8s.io", "v1", "CertificateSigningRequest"), name: "")
         object.metadata = ["generateName": "csr-"]
         object.spec = [
