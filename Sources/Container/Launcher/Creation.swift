@@ -170,8 +170,9 @@ struct Creation {
         try attempting("creating the start socket") { try Sockets.listen(at: store.startSocket(of: id)).release() }
     }
 
-    /// Copies of mount sources that only the launcher can make: those whose ids are mapped, and all where the container
-    /// is in a user namespace, whose root may not be let through the directories above them.
+    /// Copies of mount sources that only the launcher can make: those whose ids are mapped, what another process has open,
+    /// which the kernel copies only in the mount namespace that it was opened in, and all where the container is in a user
+    /// namespace, whose root may not be let through the directories above them.
     private func prepareSources(
         _ spec: RuntimeSpec, bundle: String, hasUserNamespace: Bool
     ) throws(LauncherError) -> [Int: CInt] {
@@ -186,7 +187,7 @@ struct Creation {
                     uid: mount.uidMappings.isEmpty ? spec.linux.uidMappings : mount.uidMappings,
                     gid: mount.gidMappings.isEmpty ? spec.linux.gidMappings : mount.gidMappings)
                 result[index] = copy.release()
-            } else if hasUserNamespace, Processes.effectiveUserID == 0 {
+            } else if hasUserNamespace && Processes.effectiveUserID == 0 || Self.isDescriptor(source) {
                 let isRecursive = options.flags.contains(.recursive)
                 result[index] = try attempting("opening mount source \"\(source)\"") {
                     try Mounting.cloneTree(source, recursive: isRecursive).release()
@@ -194,6 +195,12 @@ struct Creation {
             }
         }
         return result
+    }
+
+    /// Whether a path is `/proc/<pid>/fd/<number>`.
+    private static func isDescriptor(_ path: String) -> Bool {
+        let parts = path.split(separator: "/")
+        return parts.count == 4 && parts[0] == "proc" && parts[2] == "fd"
     }
 
     /// Makes the process, by way of an intermediate one where the namespaces need it; returns the launcher's end.

@@ -68,6 +68,18 @@ struct PodVolumes: Sendable {
         ["configMap", "secret", "downwardAPI", "projected"].contains { volume[$0] != nil }
     }
 
+    /// Whether the volume has files of the pod's labels or annotations.
+    static func showsMetadata(_ volume: JSON) -> Bool {
+        let sources =
+            [volume["downwardAPI"]] + (volume["projected"]?["sources"]?.elements ?? []).map { $0["downwardAPI"] }
+        return sources.contains { source in
+            (source?["items"]?.elements ?? []).contains { item in
+                let field = item["fieldRef"]?["fieldPath"]?.string ?? ""
+                return field.hasPrefix("metadata.labels") || field.hasPrefix("metadata.annotations")
+            }
+        }
+    }
+
     private func setUp(_ volume: JSON, _ name: String) async throws -> Int64? {
         if let source = volume["emptyDir"] {
             try await blocking { try setUpEmptyDirectory(source, name) }
