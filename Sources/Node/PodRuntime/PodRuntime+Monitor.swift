@@ -59,7 +59,10 @@ extension PodRuntime {
         let answer = CreateReport(parsing: try reader.readAll(limit: 16 << 10))
         if case .failed(let why) = answer {
             _ = try Processes.wait(for: child.process)
-            throw RuntimeError(.create, "create container \(record.name)", why)
+            // As with containerd, which has its runtime make the container when it is started.
+            var failure = RuntimeError(.start, "create container \(record.name)", why)
+            failure.containerID = record.id
+            throw failure
         }
         let process = try child.process.duplicated().release()
         state.withLock { $0.monitors[record.id] = process }

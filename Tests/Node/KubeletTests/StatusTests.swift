@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ContainerImages
 import JSON
 import KubeAPI
 import PodRuntime
@@ -28,6 +29,60 @@ struct StatusTests {
         #expect(StatusPublisher.patch(from: old, to: ["conditions": [mine]]) == nil)
         let changed: JSON = ["type": "Ready", "status": "False"]
         #expect(StatusPublisher.patch(from: old, to: ["conditions": [changed]]) == ["conditions": [changed]])
+    }
+
+    @Test("what a condition no longer has is taken away")
+    func outdatedReasons() {
+        let old: JSON = [
+            "conditions": [["type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "c"]]
+        ]
+        let ready: JSON = ["type": "Ready", "status": "True"]
+        #expect(
+            StatusPublisher.patch(from: old, to: ["conditions": [ready]]) == [
+                "conditions": [["type": "Ready", "status": "True", "reason": .null, "message": .null]]
+            ])
+    }
+
+    @Test("redirects lead where RFC 3986 says")
+    func redirects() {
+        let from = HTTPGetAction(isSecure: false, host: "10.1.0.2", port: 8080, path: "/a/b?x=1", headers: [])
+        for (location, expected) in [
+            ("/bad", "http://10.1.0.2:8080/bad"), ("c?d", "http://10.1.0.2:8080/a/c?d"),
+            ("?y", "http://10.1.0.2:8080/a/b?y"), ("https://10.1.0.2/s#part", "https://10.1.0.2:443/s"),
+            ("http://[fd00::1]:81", "http://[fd00::1]:81/"), ("//other/x", "http://other:80/x"),
+        ] {
+            #expect(from.redirected(to: location)?.url == expected, "\(location)")
+        }
+        #expect(from.redirected(to: "") == nil && from.redirected(to: "http://:x/") == nil)
+    }
+
+    @Test("a pod that never got past its init containers shows what waits, and no sandbox before its volumes")
+    func failedInitialisation() {
+        var pod = MachineDriver([
+            "restartPolicy": "Never", "initContainers": [["name": "i", "image": "i"], ["name": "j", "image": "i"]],
+            "containers": [["name": "c", "image": "i"]],
+        ])
+        pod.handle(.sandboxReady(addresses: ["10.1.0.2"]))
+        #expect(pod.condition("PodReadyToStartContainers")?["status"] == "False" && pod.status["podIP"] == nil)
+        pod.handle(.volumesMounted)
+        pod.launch("i")
+        #expect(pod.condition("PodReadyToStartContainers")?["status"] == "True" && pod.status["podIP"] == "10.1.0.2")
+        pod.exit("i", 1)
+        #expect(pod.status["phase"] == "Failed")
+        for name in ["c", "j"] {
+            #expect(pod.container(name)?["state"]?["waiting"]?["reason"] == "PodInitializing", "\(name)")
+        }
+        #expect(pod.condition("Initialized")?["reason"] == "ContainersNotInitialized")
+    }
+
+    @Test("volumes that show labels or annotations are told from others")
+    func metadataVolumes() {
+        let labels: JSON = ["items": [["path": "l", "fieldRef": ["fieldPath": "metadata.labels['a']"]]]]
+        #expect(PodVolumes.showsMetadata(["name": "v", "downwardAPI": labels]))
+        #expect(PodVolumes.showsMetadata(["name": "v", "projected": ["sources": [["downwardAPI": labels]]]]))
+        let name: JSON = ["items": [["path": "n", "fieldRef": ["fieldPath": "metadata.name"]]]]
+        #expect(!PodVolumes.showsMetadata(["name": "v", "downwardAPI": name]))
+        #expect(!PodVolumes.showsMetadata(["name": "v", "configMap": ["name": "m"]]))
     }
 
     @Test("thresholds of probes")

@@ -96,6 +96,16 @@ import Testing
     @Test func onlyIPv6AddressesHaveBrackets() {
         #expect(HostPort.text("192.168.1.20", 16443) == "192.168.1.20:16443")
         #expect(HostPort.text("pi.local", 80) == "pi.local:80")
+        for (text, host, port) in [
+            ("pi.local:81", "pi.local", 81), ("pi.local", "pi.local", 80), ("pi.local:", "pi.local", 80),
+            ("[fd00::1]:81", "fd00::1", 81), ("[fd00::1]", "fd00::1", 80),
+        ] {
+            let found = HostPort.split(text, defaultPort: 80)
+            #expect(found?.host == host && found?.port == port, "\(text)")
+        }
+        for text in ["", ":80", "a:b", "a:0", "a:65536", "fd00::1", "[fd00::1", "[fd00::1]x", "a]:1"] {
+            #expect(HostPort.split(text, defaultPort: 80) == nil, "\(text)")
+        }
         #expect(HostPort.text("fd00::1", 16443) == "[fd00::1]:16443")
         #expect(HostPort.bracketed("::1") == "[::1]" && HostPort.bracketed("pi") == "pi")
     }

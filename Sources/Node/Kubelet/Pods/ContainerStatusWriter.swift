@@ -35,7 +35,10 @@ struct ContainerStatusWriter {
     private func states(_ container: PodContainer, _ known: ContainerFacts) -> (JSON, JSON?) {
         let earlier = known.previous.flatMap(terminated)
         guard let current = known.current else {
-            if isTerminal, machine.failure?.reason != "Evicted" || known.attempts > 0 { return (lost, earlier) }
+            let wasReached = container.kind == .main ? machine.hasInitialized : machine.hasReachedInit(container.name)
+            if isTerminal, wasReached, machine.failure?.reason != "Evicted" || known.attempts > 0 {
+                return (lost, earlier)
+            }
             return (waiting(known.waiting ?? defaultWaiting), earlier)
         }
         if let ended = terminated(current) {

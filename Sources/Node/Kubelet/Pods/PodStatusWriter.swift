@@ -49,6 +49,7 @@ package struct PodStatusWriter: Sendable {
 
     private func podAddresses(_ machine: PodMachine, previous: JSON) -> [String] {
         switch machine.sandbox {
+        case .ready where !machine.showsSandbox: return []
         case .ready(let addresses) where !addresses.isEmpty: return addresses
         case .ready: return machine.pod.hostNetwork ? hostAddresses : []
         case .none, .creating: return []
@@ -124,7 +125,7 @@ extension PodStatusWriter {
     private func conditions(_ machine: PodMachine, phase: String, previous: JSON, now: Moment) -> JSON {
         let containers = containersReady(machine, phase: phase)
         var sandboxReady = false
-        if case .ready = machine.sandbox { sandboxReady = true }
+        if case .ready = machine.sandbox, machine.showsSandbox { sandboxReady = true }
         var verdicts: [(String, Verdict)] = [
             ("PodReadyToStartContainers", Verdict(status: sandboxReady)),
             ("Initialized", initialized(machine, phase: phase)),
@@ -170,7 +171,7 @@ extension PodStatusWriter {
         }
         if incomplete.isEmpty { return Verdict(status: true) }
         return Verdict(
-            status: false, reason: phase == "Failed" ? "PodFailed" : "ContainersNotInitialized",
+            status: false, reason: "ContainersNotInitialized",
             message: "containers with incomplete status: [\(incomplete.joined(separator: " "))]")
     }
 
@@ -206,6 +207,26 @@ extension PodStatusWriter {
 }
 
 extension PodMachine {
+    /// Whether the sandbox is told of. It is made while volumes are being mounted; upstream's comes after them, so a pod whose
+    /// volumes cannot be mounted has none.
+    fileprivate var showsSandbox: Bool {
+        volumes == .ready || facts.values.contains { $0.current != nil }
+    }
+
+    /// Whether the pod was past its init containers at any time (upstream: hasPodInitialized).
+    package var hasInitialized: Bool {
+        guard let last = pod.initContainers.last else { return true }
+        if pod.containers.contains(where: { facts[$0.name]?.current != nil }) { return true }
+        guard let known = facts[last.name], let current = known.current else { return false }
+        return last.kind == .sidecar ? known.hasStarted && known.startupPassed : current.exit?.exitCode == 0
+    }
+
+    /// Whether an init container of that name was passed: it, or one after it, has had an instance.
+    package func hasReachedInit(_ name: String) -> Bool {
+        guard let index = pod.initContainers.firstIndex(where: { $0.name == name }) else { return true }
+        return pod.initContainers[index...].contains { facts[$0.name]?.current != nil }
+    }
+
     /// Whether the container counts as ready.
     package func isReady(_ name: String) -> Bool {
         guard let known = facts[name] else { return false }

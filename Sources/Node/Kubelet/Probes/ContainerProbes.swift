@@ -14,8 +14,8 @@ struct ContainerProbes: Sendable {
     let run: @Sendable (ProbeHandler, _ timeout: Int) async -> ProbeResult
     /// Takes a verdict.
     let tell: @Sendable (ProbeKind, Bool) -> Void
-    /// Takes a failure's text for an event.
-    let unhealthy: @Sendable (ProbeKind, String) -> Void
+    /// Takes a result for an event, if it is worth one.
+    let report: @Sendable (ProbeKind, ProbeResult) -> Void
     /// When the instance started, seconds since 1970.
     let startedAt: Int64
     let clock: Clock
@@ -47,7 +47,7 @@ struct ContainerProbes: Sendable {
         while !Task.isCancelled {
             let result = await run(handler, timing.timeout)
             if Task.isCancelled { return false }
-            if !result.isSuccess { unhealthy(kind, result.output) }
+            report(kind, result)
             if counter.count(result.isSuccess) {
                 tell(kind, counter.verdict)
                 if counter.verdict == end { return true }

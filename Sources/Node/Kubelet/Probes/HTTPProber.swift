@@ -8,19 +8,35 @@ import NIOSSL
 
 /// Sends one HTTP GET over a connection of its own, as probes and hooks do (upstream: pkg/probe/http).
 ///
-/// Certificates are not verified: the kubelet cannot know the container's authorities. A redirect to the same host is
-/// not followed but counts as success, as does every code from 200 to 399.
+/// Certificates are not verified: the kubelet cannot know the container's authorities. A redirect to the same host is followed;
+/// one to another host is the answer, for nobody could say whose health that other host tells.
 enum HTTPProber {
     /// The bytes of an answer's body that are kept for the event.
     private static let bodyLimit = 10 << 10
+    /// As Go's client has it.
+    private static let maximumRedirects = 10
 
     struct Answer: Sendable {
         var status: Int
         var body: String
+        /// Where a redirect leads; empty in other answers.
+        var location = ""
     }
 
     /// The answer's status and the beginning of its body.
     static func get(_ action: HTTPGetAction, userAgent: String, on group: any EventLoopGroup) async throws -> Answer {
+        var action = action
+        for _ in 0...maximumRedirects {
+            let answer = try await getOnce(action, userAgent: userAgent, on: group)
+            guard let next = action.redirected(to: answer.location), next.host == action.host else { return answer }
+            action = next
+        }
+        throw ConfigurationError("stopped after \(maximumRedirects) redirects")
+    }
+
+    private static func getOnce(
+        _ action: HTTPGetAction, userAgent: String, on group: any EventLoopGroup
+    ) async throws -> Answer {
         let isSecure = action.isSecure
         let tls = try isSecure ? unverifiedTLS() : nil
         let host = action.host
@@ -34,8 +50,8 @@ enum HTTPProber {
                 }
             }
         return try await channel.executeThenClose { inbound, outbound in
-            try await outbound.write(.head(head(action, userAgent)))
-            try await outbound.write(.end(nil))
+            // At once: a server that answers after the head has closed the connection before a second write.
+            try await outbound.write(contentsOf: [.head(head(action, userAgent)), .end(nil)])
             return try await read(inbound)
         }
     }
@@ -66,11 +82,13 @@ enum HTTPProber {
     }
 
     private static func read(_ inbound: NIOAsyncChannelInboundStream<HTTPClientResponsePart>) async throws -> Answer {
-        var status = 0
+        var (status, location) = (0, "")
         var body: [UInt8] = []
         loop: for try await part in inbound {
             switch part {
-            case .head(let head): status = Int(head.status.code)
+            case .head(let head):
+                status = Int(head.status.code)
+                if [301, 302, 303, 307, 308].contains(status) { location = head.headers.first(name: "location") ?? "" }
             case .body(let bytes):
                 body += bytes.readableBytesView.prefix(bodyLimit - body.count)
                 if body.count >= bodyLimit { break loop }
@@ -78,7 +96,7 @@ enum HTTPProber {
             }
         }
         if status == 0 { throw ConfigurationError("EOF") }
-        return Answer(status: status, body: String(decoding: body, as: UTF8.self))
+        return Answer(status: status, body: String(decoding: body, as: UTF8.self), location: location)
     }
 }
 

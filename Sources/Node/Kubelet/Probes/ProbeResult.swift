@@ -5,8 +5,10 @@ struct ProbeResult: Sendable {
     var isSuccess: Bool
     /// What the `Unhealthy` event says about a failure.
     var output: String
+    /// What the `ProbeWarning` event says about a success that may not be meant as one; otherwise empty.
+    var warning = ""
 
-    static func success() -> ProbeResult { .init(isSuccess: true, output: "") }
+    static func success(warning: String = "") -> ProbeResult { .init(isSuccess: true, output: "", warning: warning) }
     static func failure(_ output: String) -> ProbeResult { .init(isSuccess: false, output: output) }
 }
 

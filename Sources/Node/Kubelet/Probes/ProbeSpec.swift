@@ -2,6 +2,7 @@
 
 package import JSON
 import KubeAPI
+import LinuxSystem
 
 /// A probe or a hook's handler: what is done to find out, or to tell, something.
 package enum ProbeHandler: Hashable, Sendable {
@@ -66,6 +67,33 @@ package struct HTTPGetAction: Hashable, Sendable {
     package var port: Int
     package var path: String
     package var headers: [Header]
+
+    /// What a redirect (RFC 9110, section 10.2.2) asks for instead; nil for an empty or unusable location.
+    package func redirected(to location: String) -> HTTPGetAction? {
+        var result = self
+        var rest = Substring(location.prefix { $0 != "#" })
+        if rest.isEmpty { return nil }
+        for (scheme, isSecure) in [("https://", true), ("http://", false), ("//", self.isSecure)]
+        where rest.lowercased().hasPrefix(scheme) {
+            rest = rest.dropFirst(scheme.count)
+            let authority = rest.prefix { $0 != "/" && $0 != "?" }
+            guard let place = HostPort.split(String(authority), defaultPort: isSecure ? 443 : 80) else { return nil }
+            (result.isSecure, result.host, result.port) = (isSecure, place.host, place.port)
+            rest = rest.dropFirst(authority.count)
+            result.path = rest.hasPrefix("/") ? String(rest) : "/\(rest)"
+            return result
+        }
+        let plain = path.prefix { $0 != "?" }
+        if rest.hasPrefix("/") {
+            result.path = String(rest)
+        } else if rest.hasPrefix("?") {
+            result.path = "\(plain)\(rest)"
+        } else {
+            let directory = plain.lastIndex(of: "/").map { plain[...$0] } ?? "/"
+            result.path = "\(directory)\(rest)"
+        }
+        return result
+    }
 }
 
 /// A probe's times and thresholds, with upstream's defaults.

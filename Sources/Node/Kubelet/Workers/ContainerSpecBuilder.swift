@@ -70,11 +70,12 @@ struct ContainerSpecBuilder {
         if !taken.contains("/etc/hosts") {
             result.append(ContainerMount(containerPath: "/etc/hosts", hostPath: "\(podDirectory)/etc-hosts"))
         }
-        if !taken.contains("/etc/resolv.conf") {
-            result.append(ContainerMount(containerPath: "/etc/resolv.conf", hostPath: "\(podDirectory)/resolv.conf"))
-        }
-        if !taken.contains("/etc/hostname") {
-            result.append(ContainerMount(containerPath: "/etc/hostname", hostPath: "\(podDirectory)/hostname"))
+        // As containerd has them; the kubelet's own hosts file can always be written.
+        let isReadOnly = container.securityContext["readOnlyRootFilesystem"]?.bool == true
+        for name in ["resolv.conf", "hostname"] where !taken.contains("/etc/\(name)") {
+            var mount = ContainerMount(containerPath: "/etc/\(name)", hostPath: "\(podDirectory)/\(name)")
+            mount.isReadOnly = isReadOnly
+            result.append(mount)
         }
         return result
     }

@@ -80,9 +80,18 @@ extension PodWorker {
         _ container: PodContainer, _ spec: ContainerSpec, _ image: Image, _ sandbox: Sandbox
     ) async throws -> ContainerInstance {
         let pod = pod
-        do {
-            let id = try await context.runtime.createContainer(spec, image: image, in: sandbox)
+        func tellCreated() {
             context.event(pod, isWarning: false, "Created", "Container created", container: container.name)
+        }
+        do {
+            let id: String
+            do {
+                id = try await context.runtime.createContainer(spec, image: image, in: sandbox)
+            } catch let error as RuntimeError where error.kind == .start {
+                tellCreated()
+                throw error
+            }
+            tellCreated()
             let record = try await context.runtime.startContainer(id)
             context.event(pod, isWarning: false, "Started", "Container started", container: container.name)
             // That it may have ended already, ``watch(_:_:)`` tells, with the message that it left.
@@ -139,19 +148,37 @@ extension PodWorker {
     // MARK: Stopping
 
     func stop(_ name: String, grace: Int, why: StopReason) async {
-        guard let container = pod.container(named: name), let instance = instance(of: name), instance.exit == nil else {
+        guard let container = pod.container(named: name), let instance = instance(of: name), instance.exit == nil,
+            !tellEnd(of: container, instance.id)
+        else {
             mailbox.post(.stopFinished(name))
             return
         }
-        context.event(pod, isWarning: false, "Killing", why.message(container: name), container: name)
+        // One that is stopped again, with less grace, has been told of it and has run its hook.
+        let isFirst = beginStop(of: name, instance.id)
+        if isFirst { context.event(pod, isWarning: false, "Killing", why.message(container: name), container: name) }
         cancelStart(name)
         let began = ContinuousClock.now
-        if let hook = container.preStop, grace > 0 { await runPreStop(hook, container, instance, grace: grace) }
+        if isFirst, let hook = container.preStop, grace > 0 {
+            await runPreStop(hook, container, instance, grace: grace)
+        }
         let spent = Int((ContinuousClock.now - began).components.seconds)
         // A hook that took all the time leaves the container a last two seconds (upstream: killContainer).
         let left = grace == 0 ? 0 : max(container.preStop == nil ? 0 : 2, grace - spent)
         await context.runtime.stopContainer(instance.id, grace: left)
+        tellEnd(of: container, instance.id)
         mailbox.post(.stopFinished(name))
+    }
+
+    /// Tells the machine that an instance has ended, if it has: before it hears that the stop is over, because it would stop
+    /// again what seems to run.
+    ///
+    /// - Returns: whether it has ended.
+    @discardableResult
+    private func tellEnd(of container: PodContainer, _ id: String) -> Bool {
+        guard let record = context.runtime.record(id), let exit = record.exit else { return false }
+        mailbox.post(.exited(container.name, id: id, end(of: container, record, exit)))
+        return true
     }
 
     // MARK: Hooks
@@ -193,10 +220,16 @@ extension PodWorker {
             tell: { kind, success in
                 self.mailbox.post(.probe(container.name, id: instance.id, kind, success: success))
             },
-            unhealthy: { [context] kind, output in
-                context.event(
-                    pod, isWarning: true, "Unhealthy", "\(kind.rawValue) probe failed: \(output)",
-                    container: container.name)
+            report: { [context] kind, result in
+                if !result.isSuccess {
+                    context.event(
+                        pod, isWarning: true, "Unhealthy", "\(kind.rawValue) probe failed: \(result.output)",
+                        container: container.name)
+                } else if !result.warning.isEmpty {
+                    context.event(
+                        pod, isWarning: true, "ProbeWarning", "\(kind.rawValue) probe warning: \(result.warning)",
+                        container: container.name)
+                }
             }, startedAt: instance.startedAt, clock: context.clock)
         await probes.probe()
     }
@@ -236,7 +269,10 @@ extension PodWorker {
             let agent = "kube-probe/\(version.joined(separator: "."))"
             do {
                 let answer = try await HTTPProber.get(get, userAgent: agent, on: context.eventLoops)
-                if (200..<400).contains(answer.status) { return .success() }
+                if (200..<300).contains(answer.status) { return .success() }
+                if (300..<400).contains(answer.status) {
+                    return .success(warning: "Probe terminated redirects, Response body: \(answer.body)")
+                }
                 return .failure("HTTP probe failed with statuscode: \(answer.status)")
             } catch {
                 return .failure("Get \"\(get.url)\": \(NetworkErrorText.describe(error, get.host, get.port))")

@@ -24,6 +24,8 @@ final class PodWorker: Sendable {
         /// Running start operations, by container.
         var starts: [String: Cancellation] = [:]
         var probes: [String: Cancellation] = [:]
+        /// The newest instance of each container that a stop was begun of.
+        var stops: [String: String] = [:]
         var alarm: Cancellation?
         var alarmAt: Int64?
         var sandbox: Sandbox?
@@ -78,6 +80,9 @@ final class PodWorker: Sendable {
             watchAdopted()
             publish()
             while let event = await mailbox.next() {
+                if case .podUpdated(let new) = event, showsChange(from: pod, to: new) {
+                    children.start { await self.refreshVolumes() }
+                }
                 let actions = step(event)
                 perform(actions, children)
                 if actions.contains(.publishStatus) { publish() }
@@ -141,6 +146,12 @@ final class PodWorker: Sendable {
         }
         down?.finish()
         return actions
+    }
+
+    /// Whether files of the pod's volumes tell what has changed: the downward API's labels and annotations.
+    private func showsChange(from old: Pod, to new: Pod) -> Bool {
+        (old.object.labels != new.object.labels || old.object.annotations != new.object.annotations)
+            && new.volumes.contains(where: PodVolumes.showsMetadata)
     }
 
     /// Only the task that steps the machine calls this, so that no older status overtakes a newer one.
@@ -244,6 +255,11 @@ final class PodWorker: Sendable {
     private func cancelProbes(_ name: String) { state.withLock { $0.probes.removeValue(forKey: name) }?.cancel() }
 
     func cancelStart(_ name: String) { state.withLock { $0.starts.removeValue(forKey: name) }?.cancel() }
+
+    /// Notes that an instance is being stopped; false if it was noted before.
+    func beginStop(of container: String, _ id: String) -> Bool {
+        state.withLock { $0.stops.updateValue(id, forKey: container) != id }
+    }
 
     func setSandbox(_ sandbox: Sandbox?) { state.withLock { $0.sandbox = sandbox } }
 }

@@ -185,7 +185,12 @@ final class StatusPublisher: Sendable {
 
     private static func withoutDirectives(_ value: JSON) -> JSON {
         guard let elements = value.array else { return value }
-        return .array(elements.filter { $0["$patch"] == nil })
+        return .array(
+            elements.filter { $0["$patch"] == nil }.map { element in
+                var result = element
+                for key in optionalOfConditions where element[key]?.isNull == true { result[key] = nil }
+                return result
+            })
     }
 
     /// The members that differ, as a strategic merge patch; nil if none does. Conditions of others are left alone.
@@ -194,7 +199,10 @@ final class StatusPublisher: Sendable {
         for (key, value) in new.members where !isSame(key, old[key], value) {
             // These lists merge by a key: say that the new one is all there is.
             let isMerged = ["podIPs", "hostIPs"].contains(key) && !(old[key]?.elements ?? []).isEmpty
-            patch[key] = isMerged ? .array([["$patch": "replace"]] + value.elements) : value
+            patch[key] =
+                key == "conditions"
+                ? conditions(from: old[key], to: value)
+                : isMerged ? .array([["$patch": "replace"]] + value.elements) : value
         }
         for key in ["reason", "message", "podIP", "podIPs"] where new[key] == nil && old[key] != nil {
             patch[key] = .null
@@ -202,6 +210,23 @@ final class StatusPublisher: Sendable {
         if patch.members.isEmpty { return nil }
         return patch
     }
+
+    /// Conditions are merged one by one: what one no longer has must be taken away.
+    private static func conditions(from old: JSON?, to new: JSON) -> JSON {
+        .array(
+            new.elements.map { condition in
+                guard let before = old?.elements.first(where: { $0["type"] == condition["type"] }) else {
+                    return condition
+                }
+                var result = condition
+                for key in optionalOfConditions where condition[key] == nil && before[key] != nil {
+                    result[key] = .null
+                }
+                return result
+            })
+    }
+
+    private static let optionalOfConditions = ["reason", "message"]
 
     private static func isSame(_ key: String, _ old: JSON?, _ new: JSON) -> Bool {
         guard key == "conditions" else { return old == new }
