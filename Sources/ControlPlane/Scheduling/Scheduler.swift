@@ -161,12 +161,14 @@ package final class Scheduler: Sendable {
         if let condition = pod.condition("PodScheduled"), condition.reason == reason, condition.message == message {
             return
         }
-        let condition = Condition(
-            type: "PodScheduled", status: "False", reason: reason, message: message, lastTransitionTime: now().text)
+        var condition = Condition(
+            type: "PodScheduled", status: "False", reason: reason, message: message, lastTransitionTime: now().text
+        ).json
+        condition["observedGeneration"] = JSON(pod.generation)
         do {
             _ = try await client.patch(
                 .pods, namespace: pod.namespace, name: pod.name, subresource: "status", type: .strategic,
-                patch: ["metadata": ["uid": .string(pod.uid)], "status": ["conditions": [condition.json]]],
+                patch: ["metadata": ["uid": .string(pod.uid)], "status": ["conditions": [condition]]],
                 options: .init())
         } catch {
             logger.debug(

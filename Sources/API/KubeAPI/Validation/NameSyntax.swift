@@ -29,6 +29,19 @@ package enum NameSyntax {
         return "\(message) (e.g. \(shown)regex used for validation is '\(format)')"
     }
 
+    /// A kernel variable's name, `kernel.shm_rmid_forced` or with slashes (upstream: validateSysctls).
+    static func sysctl(_ text: String) -> [String] {
+        let segments = text.split(omittingEmptySubsequences: false) { $0 == "." || $0 == "/" }
+        let isEdge = { (byte: UInt8?) in byte.map { isLower($0) || isDigit($0) } ?? false }
+        let isFine = segments.allSatisfy { segment in
+            isEdge(segment.utf8.first) && isEdge(segment.utf8.last)
+                && segment.utf8.allSatisfy { isEdge($0) || $0 == dash || $0 == UInt8(ascii: "_") }
+        }
+        if isFine, text.utf8.count <= 253 { return [] }
+        let segment = "[a-z0-9]([-_a-z0-9]*[a-z0-9])?"
+        return ["must have at most 253 characters and match regex ^(\(segment)[\\./])*\(segment)$"]
+    }
+
     static func dns1123Label(_ text: String) -> [String] {
         var problems = tooLong(text, 63)
         if isLabel(text[...]) { return problems }

@@ -84,8 +84,20 @@ extension Validator {
             add(.invalid(path.child("shareProcessNamespace"), true, reason))
         }
         seccomp(context["seccompProfile"], path.child("seccompProfile"))
-        for (index, sysctl) in context.list("sysctls").enumerated() {
-            text(sysctl, "name", path.child("sysctls").index(index))
+        sysctls(context.list("sysctls"), path.child("sysctls"))
+    }
+
+    private mutating func sysctls(_ list: [JSON], _ path: FieldPath) {
+        var names: Set<String> = []
+        for (index, sysctl) in list.enumerated() {
+            let (name, field) = (sysctl.text("name"), path.index(index).child("name"))
+            if name.isEmpty {
+                add(.required(field))
+            } else if !names.insert(name).inserted {
+                add(.duplicate(field, .string(name)))
+            } else {
+                add(NameSyntax.sysctl(name), field, .string(name))
+            }
         }
     }
 

@@ -285,8 +285,13 @@ extension PodWorker {
                 return .failure(NetworkErrorText.describe(error, host, port))
             }
         case .grpc(let port, let service):
-            return try await GRPCHealthProber.check(
-                host: probeAddress, port: port, service: service, on: context.eventLoops)
+            let host = probeAddress
+            do {
+                return try await GRPCHealthProber.check(
+                    host: host, port: port, service: service, on: context.eventLoops)
+            } catch {
+                return .failure(NetworkErrorText.describe(error, host, port))
+            }
         case .sleep(let seconds):
             try await Task.sleep(for: .seconds(seconds))
             return .success()

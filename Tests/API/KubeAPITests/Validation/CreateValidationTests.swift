@@ -119,6 +119,14 @@ private let podRules: [BrokenRule] = [
         "Pod", "\(container).securityContext", ["privileged": true, "allowPrivilegeEscalation": false],
         "spec.containers[0].securityContext: Invalid value: {\"privileged\":true,\"allowPrivilegeEscalation\":false}: "
             + "cannot set `allowPrivilegeEscalation` to false and `privileged` to true"),
+    .init(
+        "Pod", "spec.securityContext", ["sysctls": [["name": "bar..", "value": "1"]]],
+        "spec.securityContext.sysctls[0].name: Invalid value: \"bar..\": must have at most 253 characters and match regex "
+            + "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"),
+    .init(
+        "Pod", "spec.securityContext",
+        ["sysctls": [["name": "kernel.shmmax", "value": "1"], ["name": "kernel.shmmax", "value": "1"]]],
+        "spec.securityContext.sysctls[1].name: Duplicate value: \"kernel.shmmax\""),
     .init("Pod", "metadata.name", "", "metadata.name: Required value: name or generateName is required"),
     .init(
         "Pod", "metadata.labels", ["a": "b c"],
