@@ -45,7 +45,7 @@ final class DesiredPods: Sendable {
         json["metadata", "managedFields"] = nil
         var status: JSON = ["phase": .string(pod.phase == "Running" ? "Running" : pod.phase)]
         for key in ["startTime", "reason", "message"] { status[key] = pod.status[key] }
-        for key in ["containerStatuses", "initContainerStatuses"] {
+        for key in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
             if ["Succeeded", "Failed"].contains(pod.phase) {
                 status[key] = pod.status[key]
             } else if let statuses = pod.status[key]?.array {

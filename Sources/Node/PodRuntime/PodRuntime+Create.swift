@@ -55,7 +55,7 @@ extension PodRuntime {
         let builder = RuntimeSpecBuilder(
             container: spec, image: execution, user: user, sandbox: sandbox, rootfs: root,
             cgroupPath: "\(sandbox.cgroupPath)/\(id)", mounts: mounts.mounts,
-            hasResourceCapability: hasResourceCapability)
+            targetProcesses: try spec.processTarget.map(processNamespace), hasResourceCapability: hasResourceCapability)
         let runtimeSpec = try builder.build()
         try Files.replace("\(directory)/config.json", with: runtimeSpec.serialized(), durable: false)
         let record = try makeRecord(id, spec, image, config, sandbox, user)
@@ -64,6 +64,14 @@ extension PodRuntime {
         state.withLock { $0.records[id] = record }
         mounts.close()
         try subscribe(record)
+    }
+
+    /// The PID namespace of a running container, as a file that the launcher joins.
+    private func processNamespace(of target: String) throws -> String {
+        guard let record = record(target), record.exit == nil, let process = try firstProcess(of: record) else {
+            throw RuntimeError(.create, "", "invalid target container: container \"\(target)\" is not running")
+        }
+        return "/proc/\(process)/ns/pid"
     }
 
     private func makeRecord(

@@ -110,6 +110,11 @@ extension PodRuntime {
         }
     }
 
+    /// The number of a container's own process, in the agent's numbers; nil where the launcher told none.
+    func firstProcess(of record: ContainerRecord) throws -> Int32? {
+        Int32(try Files.readText(monitorPaths(record.id).containerPID))
+    }
+
     // MARK: Ends
 
     /// Has a container's end told by its monitor, through a connection that stays open and costs nothing.

@@ -22,7 +22,7 @@ struct RuntimeSpecTests {
 
     static func build(
         image: ImageConfig.Execution = .init(), user: ResolvedUser = .init(), hasResourceCapability: Bool = true,
-        _ configure: (inout ContainerSpec) -> Void
+        targetProcesses: String? = nil, _ configure: (inout ContainerSpec) -> Void
     ) throws -> RuntimeSpec {
         var container = ContainerSpec(pod: pod, name: "c", attempt: 0, image: "i")
         container.command = ["/bin/true"]
@@ -30,7 +30,8 @@ struct RuntimeSpecTests {
         let mounts = try MountResolver(mounts: container.mounts, message: container.terminationMessage)
         return try RuntimeSpecBuilder(
             container: container, image: image, user: user, sandbox: sandbox(), rootfs: "/root",
-            cgroupPath: "/kubepods/podu/c", mounts: mounts.mounts, hasResourceCapability: hasResourceCapability
+            cgroupPath: "/kubepods/podu/c", mounts: mounts.mounts, targetProcesses: targetProcesses,
+            hasResourceCapability: hasResourceCapability
         ).build()
     }
 
@@ -73,6 +74,13 @@ struct RuntimeSpecTests {
         #expect(spec.linux.namespaces.contains(.init(.pid)))
         #expect(spec.linux.resources?.devices.first == .init(allow: false, access: "rwm"))
         #expect(spec.linux.seccomp == nil)
+    }
+
+    @Test("a container with a target joins the target's processes")
+    func targetProcesses() throws {
+        let spec = try Self.build(targetProcesses: "/proc/7/ns/pid") { _ in }
+        #expect(spec.linux.namespaces.contains(.init(.pid, path: "/proc/7/ns/pid")))
+        #expect(!spec.linux.namespaces.contains(.init(.pid)))
     }
 
     @Test("a privileged container: everything, nothing masked")

@@ -2,7 +2,7 @@
 
 import JSON
 
-/// Makes the entries of `containerStatuses` and `initContainerStatuses`.
+/// Makes the entries of `containerStatuses`, `initContainerStatuses` and `ephemeralContainerStatuses`.
 struct ContainerStatusWriter {
     let machine: PodMachine
     /// Whether the pod's phase is final.
@@ -18,7 +18,10 @@ struct ContainerStatusWriter {
         result["image"] = .string(known.current.map(\.image) ?? container.image)
         result["imageID"] = .string(known.current?.imageID ?? "")
         if let id = shownInstance(known)?.id, !id.isEmpty { result["containerID"] = .string("swiftlet://\(id)") }
-        result["started"] = .bool(known.isRunning && known.hasStarted && known.startupPassed)
+        // Ephemeral containers have no probes, which upstream reports this with.
+        if container.kind != .ephemeral {
+            result["started"] = .bool(known.isRunning && known.hasStarted && known.startupPassed)
+        }
         addResources(container, known, to: &result)
         let mounts = container.volumeMounts
         if !mounts.isEmpty { result["volumeMounts"] = .array(mounts.map(volumeMount)) }
@@ -26,17 +29,29 @@ struct ContainerStatusWriter {
     }
 
     private func isReady(_ container: PodContainer, _ known: ContainerFacts) -> Bool {
-        container.kind == .initial ? known.current?.exit?.exitCode == 0 : machine.isReady(container.name)
+        switch container.kind {
+        case .initial: known.current?.exit?.exitCode == 0
+        case .sidecar, .main: machine.isReady(container.name)
+        case .ephemeral: false
+        }
     }
 
     private func shownInstance(_ known: ContainerFacts) -> ContainerInstance? { known.current }
+
+    /// Whether a container without an instance must have had one.
+    private func wasReached(_ container: PodContainer) -> Bool {
+        switch container.kind {
+        case .main: machine.hasInitialized
+        case .initial, .sidecar: machine.hasReachedInit(container.name)
+        case .ephemeral: false
+        }
+    }
 
     /// `state` and `lastState`.
     private func states(_ container: PodContainer, _ known: ContainerFacts) -> (JSON, JSON?) {
         let earlier = known.previous.flatMap(terminated)
         guard let current = known.current else {
-            let wasReached = container.kind == .main ? machine.hasInitialized : machine.hasReachedInit(container.name)
-            if isTerminal, wasReached, machine.failure?.reason != "Evicted" || known.attempts > 0 {
+            if isTerminal, wasReached(container), machine.failure?.reason != "Evicted" || known.attempts > 0 {
                 return (lost, earlier)
             }
             return (waiting(known.waiting ?? defaultWaiting), earlier)

@@ -11,6 +11,8 @@ package struct Pod: Hashable, Sendable {
     package let initContainers: [PodContainer]
     /// The main containers in the order of the manifest.
     package let containers: [PodContainer]
+    /// What was put into the pod while it ran, to debug it.
+    package let ephemeralContainers: [PodContainer]
 
     package init(_ object: KubeObject) {
         self.object = object
@@ -20,6 +22,9 @@ package struct Pod: Hashable, Sendable {
             PodContainer($0, kind: $0["restartPolicy"]?.string == "Always" ? .sidecar : .initial, podPolicy: policy)
         }
         containers = (spec?["containers"]?.elements ?? []).map { PodContainer($0, kind: .main, podPolicy: policy) }
+        ephemeralContainers = (spec?["ephemeralContainers"]?.elements ?? []).map {
+            PodContainer($0, kind: .ephemeral, podPolicy: policy)
+        }
     }
 
     package var uid: String { object.uid }
@@ -29,12 +34,12 @@ package struct Pod: Hashable, Sendable {
     package var spec: JSON { object.json["spec"] ?? .null }
     package var status: JSON { object.json["status"] ?? .null }
 
-    /// All containers: init containers and sidecars first.
-    package var allContainers: [PodContainer] { initContainers + containers }
+    /// All containers: init containers and sidecars first, ephemeral containers last.
+    package var allContainers: [PodContainer] { initContainers + containers + ephemeralContainers }
 
     /// The container of that name, of whatever kind.
     package func container(named name: String) -> PodContainer? {
-        initContainers.first { $0.name == name } ?? containers.first { $0.name == name }
+        allContainers.first { $0.name == name }
     }
 
     package var restartPolicy: RestartPolicy {
@@ -78,11 +83,12 @@ package struct Pod: Hashable, Sendable {
     }
     package var subdomain: String { spec["subdomain"]?.string ?? "" }
 
-    /// `Guaranteed`, `Burstable` or `BestEffort`, by requests and limits of all containers (upstream: ComputePodQOS).
+    /// `Guaranteed`, `Burstable` or `BestEffort`, by requests and limits of init and main containers
+    /// (upstream: ComputePodQOS).
     package var qosClass: QOSClass {
         var anything = false
         var guaranteed = true
-        for container in allContainers {
+        for container in initContainers + containers {
             let requests = container.resources["requests"] ?? .null
             let limits = container.resources["limits"] ?? .null
             for name in ["cpu", "memory"] {

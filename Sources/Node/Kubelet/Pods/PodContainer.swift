@@ -11,6 +11,8 @@ package struct PodContainer: Hashable, Sendable {
         /// An init container with restartPolicy Always: runs beside the main containers, is stopped after them.
         case sidecar
         case main
+        /// Put into a running pod to debug it: started once, and nothing of the pod depends on it.
+        case ephemeral
     }
 
     package let json: JSON
@@ -28,6 +30,7 @@ package struct PodContainer: Hashable, Sendable {
         // An init container of an Always pod is retried only while it fails.
         case .initial: restartPolicy = own ?? (podPolicy == .never ? .never : .onFailure)
         case .main: restartPolicy = own ?? podPolicy
+        case .ephemeral: restartPolicy = .never
         }
     }
 
@@ -43,6 +46,10 @@ package struct PodContainer: Hashable, Sendable {
     package var securityContext: JSON { json["securityContext"] ?? .null }
     package var terminationMessagePath: String { json["terminationMessagePath"]?.string ?? "/dev/termination-log" }
     package var fallsBackToLogs: Bool { json["terminationMessagePolicy"]?.string == "FallbackToLogsOnError" }
+    /// The container whose processes an ephemeral container sees; nil for its own only.
+    package var targetName: String? {
+        json["targetContainerName"]?.string.flatMap { $0.isEmpty ? nil : $0 }
+    }
     package var stdin: Bool { json["stdin"]?.bool ?? false }
     package var stdinOnce: Bool { json["stdinOnce"]?.bool ?? false }
     package var tty: Bool { json["tty"]?.bool ?? false }

@@ -90,6 +90,8 @@ extension PodMachine {
             }
         }
         guard volumes == .ready, case .ready = sandbox else { return }
+        // Also while init containers run, and without holding up anything: they are there to find out what goes wrong.
+        for container in pod.ephemeralContainers { ensureRunning(container, now) }
         if !advanceInitContainers(now) { return }
         for container in pod.containers {
             // One at a time: a postStart hook holds up the containers after it (upstream: SyncPod).
@@ -108,7 +110,7 @@ extension PodMachine {
                 ensureRunning(container, now)
                 let state = facts[container.name] ?? ContainerFacts()
                 if mayRunAgain, !(state.isRunning && state.hasStarted && state.startupPassed) { return false }
-            case .initial, .main:
+            case .initial, .main, .ephemeral:
                 if !mayRunAgain || known.current?.exit?.exitCode == 0 && known.isInSandbox { continue }
                 ensureRunning(container, now)
                 return false
@@ -188,7 +190,7 @@ extension PodMachine {
         actions += [.publishStatus, .finishDeletion]
     }
 
-    /// Stops main and init containers at once, then the sidecars one by one from the last.
+    /// Stops main, init and ephemeral containers at once, then the sidecars one by one from the last.
     private mutating func stopNext(_ running: [PodContainer], _ now: Moment) {
         let grace = remainingGrace(now)
         let others = running.filter { $0.kind != .sidecar }

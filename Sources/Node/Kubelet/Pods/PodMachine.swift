@@ -330,7 +330,7 @@ extension ContainerInstance {
 extension Pod {
     /// The entry of the container in the status last written to the API.
     package func reportedStatus(of name: String) -> JSON? {
-        for list in ["containerStatuses", "initContainerStatuses"] {
+        for list in ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"] {
             if let found = (status[list]?.elements ?? []).first(where: { $0["name"]?.string == name }) { return found }
         }
         return nil

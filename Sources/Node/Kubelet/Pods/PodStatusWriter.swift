@@ -41,6 +41,10 @@ package struct PodStatusWriter: Sendable {
             }
             let sorted = pod.containers.sorted { $0.name < $1.name }
             status["containerStatuses"] = .array(sorted.map { write.status(of: $0) })
+            if !pod.ephemeralContainers.isEmpty {
+                let sorted = pod.ephemeralContainers.sorted { $0.name < $1.name }
+                status["ephemeralContainerStatuses"] = .array(sorted.map { write.status(of: $0) })
+            }
         }
         status["qosClass"] = .string(pod.qosClass.rawValue)
         status["conditions"] = conditions(machine, phase: phase, previous: previous, now: now)

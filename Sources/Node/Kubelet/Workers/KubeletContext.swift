@@ -52,8 +52,13 @@ struct KubeletContext: Sendable {
     func event(_ pod: Pod, isWarning: Bool, _ reason: String, _ message: String, container: String? = nil) {
         var path = ""
         if let container {
-            let kind = pod.initContainers.contains { $0.name == container } ? "initContainers" : "containers"
-            path = "spec.\(kind){\(container)}"
+            let list =
+                switch pod.container(named: container)?.kind {
+                case .initial, .sidecar: "initContainers"
+                case .main, nil: "containers"
+                case .ephemeral: "ephemeralContainers"
+                }
+            path = "spec.\(list){\(container)}"
         }
         recorder.record(
             pod.object, isWarning ? .warning : .normal, reason: reason, message: message, fieldPath: path)

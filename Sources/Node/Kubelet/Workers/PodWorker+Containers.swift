@@ -19,7 +19,8 @@ extension PodWorker {
         guard let container = pod.container(named: name), let sandbox else { return }
         do {
             let image = try await puller(for: pod).ensure(container, of: pod)
-            let spec = try await containerSpec(container, attempt: attempt, sandbox)
+            var spec = try await containerSpec(container, attempt: attempt, sandbox)
+            spec.processTarget = try processTarget(of: container)
             let started = try await launch(container, spec, image, sandbox)
             mailbox.post(.launched(name, started))
             watch(container, started)
@@ -34,6 +35,15 @@ extension PodWorker {
         } catch {
             mailbox.post(.startFinished(name, StartFailure(.configuration, "\(error)")))
         }
+    }
+
+    /// The instance whose processes an ephemeral container is to see.
+    private func processTarget(of container: PodContainer) throws(StartFailure) -> String? {
+        guard let name = container.targetName else { return nil }
+        guard let target = instance(of: name) else {
+            throw StartFailure(.configuration, "unable to find target container \(name)")
+        }
+        return target.id
     }
 
     private func puller(for pod: Pod) -> ImagePuller {

@@ -26,6 +26,8 @@ package struct ContainerSpec: Sendable {
     package var logsToJournal = false
     /// A signal's name or number that overrides the image's; nil for the image's or SIGTERM.
     package var stopSignal: String?
+    /// The id of the running container whose processes it sees; nil for what its sandbox says.
+    package var processTarget: String?
     /// The host's file with the message of a container that ends, and where the container sees it.
     package var terminationMessage: (hostPath: String, containerPath: String)?
 
