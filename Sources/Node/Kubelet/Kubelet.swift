@@ -64,8 +64,9 @@ package final class Kubelet: Sendable {
             machine: machine, nursery: nursery, shutdown: NodeShutdown(), eventLoops: eventLoops, clock: clock,
             logger: logger)
         store = DesiredPods(directory: "\(configuration.stateDirectory)/pods", logger: logger)
-        director = PodDirector(context: context, store: store)
-        reporter = Self.makeReporter(context, hostProblems)
+        let reporter = Self.makeReporter(context, hostProblems)
+        self.reporter = reporter
+        director = PodDirector(context: context, store: store) { reporter.node }
         changes.setHandler { [director] in director.refreshVolumes(of: $0) }
         pods.addHandler { [director] event in
             switch event {

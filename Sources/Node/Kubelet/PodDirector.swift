@@ -3,6 +3,7 @@
 import ControllerRuntime
 import JSON
 import KubeAPI
+import KubeClient
 import LinuxSystem
 import Logging
 import PodRuntime
@@ -20,11 +21,14 @@ final class PodDirector: Sendable {
 
     private let context: KubeletContext
     private let store: DesiredPods
+    /// The Node object as last seen; nil before the registration.
+    private let node: @Sendable () -> KubeObject?
     private let state = Mutex(State())
 
-    init(context: KubeletContext, store: DesiredPods) {
+    init(context: KubeletContext, store: DesiredPods, node: @escaping @Sendable () -> KubeObject?) {
         self.context = context
         self.store = store
+        self.node = node
     }
 
     /// Milliseconds of uptime.
@@ -61,7 +65,9 @@ final class PodDirector: Sendable {
             return state.found.removeValue(forKey: pod.uid)
         }
         context.nursery.start { [weak self] in
-            await worker.run(found: found, refusal: found == nil ? refusal : nil)
+            var refusal = found == nil ? refusal : nil
+            if found == nil, refusal == nil { refusal = await self?.affinityRefusal(of: pod) }
+            await worker.run(found: found, refusal: refusal)
             self?.ended(worker, pod)
         }
     }
@@ -143,5 +149,23 @@ final class PodDirector: Sendable {
         }
         return NodeAdmission(configuration: context.configuration, machine: context.machine)
             .refusal(of: pod, others: others)
+    }
+
+    /// Whether the node is not among those that the pod asks for.
+    ///
+    /// The node may have got its labels a moment ago, so it is asked for again before a pod is refused.
+    private func affinityRefusal(of pod: Pod) async -> PodRefusal? {
+        if ["Succeeded", "Failed"].contains(pod.phase) || pod.object.isBeingDeleted { return nil }
+        guard let known = node(), NodeAdmission.affinityRefusal(of: pod, on: known) != nil else { return nil }
+        do {
+            let fresh = try await context.client.get(.nodes, namespace: nil, name: known.name)
+            return NodeAdmission.affinityRefusal(of: pod, on: fresh)
+        } catch {
+            // A node that is cut off from the API runs what it was given.
+            context.logger.debug(
+                "A pod's node affinity could not be checked",
+                metadata: ["namespace": "\(pod.namespace)", "pod": "\(pod.name)", "error": "\(error)"])
+            return nil
+        }
     }
 }

@@ -139,11 +139,14 @@ struct PodEndingTests {
     func rejected() {
         var machine = PodMachine(pod: MachineDriver.pod(PodMachineTests.one), startTime: 0)
         let now = Moment(wallSeconds: 0, uptimeMilliseconds: 0)
-        let actions = machine.reject(reason: "OutOfcpu", message: "Node didn't have enough resource: cpu", now: now)
+        let message = "Node didn't have enough resource: cpu"
+        let actions = machine.reject(reason: "OutOfcpu", message: "Pod was rejected: \(message)", now: now)
         #expect(!actions.contains(.createSandbox))
+        #expect(actions.contains(.event(isWarning: true, reason: "OutOfcpu", message: message, container: nil)))
         let status = PodStatusWriter(hostAddresses: []).status(of: machine, previous: .null, now: now)
         #expect(status["phase"] == "Failed")
         #expect(status["reason"] == "OutOfcpu")
+        #expect(status["message"] == "Pod was rejected: Node didn't have enough resource: cpu")
     }
 
     @Test("a pod that had ended is not started again when the agent comes back")

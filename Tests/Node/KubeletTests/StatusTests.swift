@@ -150,6 +150,41 @@ struct StatusTests {
         #expect(admission(safe) == nil)
     }
 
+    @Test("the node refuses pods for another operating system")
+    func otherSystems() {
+        let refusal = admission(["os": ["name": "windows"]])
+        #expect(refusal?.reason == "PodOSNotSupported")
+        #expect(
+            refusal?.message == "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS")
+        #expect(admission(["os": ["name": "linux"]]) == nil)
+    }
+
+    @Test("the node refuses pods that ask for another node")
+    func otherNodes() {
+        var node = KubeObject(.init("", "v1", "Node"), name: "n1")
+        node.metadata["labels"] = ["disk": "slow"]
+        let refusal = { NodeAdmission.affinityRefusal(of: MachineDriver.pod($0), on: node) }
+        let affinity = { (key: String, values: JSON, list: String) -> JSON in
+            var term: JSON = [:]
+            term[list] = [["key": .string(key), "operator": "In", "values": values]]
+            return [
+                "affinity": [
+                    "nodeAffinity": ["requiredDuringSchedulingIgnoredDuringExecution": ["nodeSelectorTerms": [term]]]
+                ]
+            ]
+        }
+        #expect(refusal([:]) == nil)
+        #expect(refusal(["nodeSelector": ["disk": "slow"]]) == nil)
+        #expect(refusal(["nodeSelector": ["disk": "fast"]])?.reason == "NodeAffinity")
+        #expect(
+            refusal(["nodeSelector": ["other": ""]])?.message
+                == "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+        #expect(refusal(affinity("disk", ["slow", "x"], "matchExpressions")) == nil)
+        #expect(refusal(affinity("disk", ["fast"], "matchExpressions"))?.reason == "NodeAffinity")
+        #expect(refusal(affinity("metadata.name", ["n1"], "matchFields")) == nil)
+        #expect(refusal(affinity("metadata.name", ["n2"], "matchFields"))?.reason == "NodeAffinity")
+    }
+
     @Test("quality of service by requests and limits")
     func qualityOfService() {
         let pod = { (resources: JSON) in

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JSON
+import KubeAPI
 
 /// Checks of the node itself before it runs a pod, beside those of the scheduler; no I/O.
 struct NodeAdmission {
     let configuration: KubeletConfiguration
     let machine: MachineFacts
+
+    private static let system = "linux"
 
     /// Sysctls that concern only the pod (upstream: sysctl.SafeSysctlAllowlist).
     private static let safeSysctls: Set<String> = [
@@ -16,7 +19,36 @@ struct NodeAdmission {
     ]
 
     func refusal(of pod: Pod, others: [Pod]) -> PodRefusal? {
-        forbiddenSysctl(pod) ?? missingResource(pod, others) ?? takenPort(pod, others)
+        otherSystem(pod) ?? forbiddenSysctl(pod) ?? missingResource(pod, others) ?? takenPort(pod, others)
+    }
+
+    /// What the pod says of its operating system (upstream: lifecycle.PredicateAdmitHandler).
+    private func otherSystem(_ pod: Pod) -> PodRefusal? {
+        if let label = pod.object.labels["kubernetes.io/os"], label != Self.system {
+            return PodRefusal(
+                reason: "PodOSSelectorNodeLabelDoesNotMatch",
+                message: "Pod was rejected: Failed to admit pod as the `kubernetes.io/os` label doesn't match node "
+                    + "label")
+        }
+        if let name = pod.spec["os"]?["name"]?.string, name != Self.system {
+            return PodRefusal(
+                reason: "PodOSNotSupported",
+                message: "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS")
+        }
+        return nil
+    }
+
+    /// Why a pod that was bound past the scheduler does not belong on the node; nil if it does.
+    static func affinityRefusal(of pod: Pod, on node: KubeObject) -> PodRefusal? {
+        let labels = node.labels
+        let isSelected = (pod.spec["nodeSelector"]?.stringMap ?? [:]).allSatisfy { labels[$0.key] == $0.value }
+        let required = pod.spec["affinity"]?["nodeAffinity"]?["requiredDuringSchedulingIgnoredDuringExecution"]
+        let hasAffinity = required.map { $0.isNull || NodeSelector($0).matches(node) } ?? true
+        if isSelected && hasAffinity { return nil }
+        return PodRefusal(
+            reason: "NodeAffinity",
+            message: "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node "
+                + "affinity/selector")
     }
 
     private func forbiddenSysctl(_ pod: Pod) -> PodRefusal? {

@@ -57,6 +57,8 @@ package struct Pod: Hashable, Sendable {
     package var hostNetwork: Bool { spec["hostNetwork"]?.bool ?? false }
     package var hostPID: Bool { spec["hostPID"]?.bool ?? false }
     package var hostIPC: Bool { spec["hostIPC"]?.bool ?? false }
+    /// Whether it asks for a user namespace (`hostUsers: false`).
+    package var wantsOwnUsers: Bool { spec["hostUsers"]?.bool == false }
     package var sharesProcessNamespace: Bool { spec["shareProcessNamespace"]?.bool ?? false }
     package var serviceAccountName: String { spec["serviceAccountName"]?.string ?? "default" }
     package var nodeName: String { spec["nodeName"]?.string ?? "" }

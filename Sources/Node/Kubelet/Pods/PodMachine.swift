@@ -92,7 +92,10 @@ package struct PodMachine: Sendable {
     package mutating func reject(reason: String, message: String, now: Moment) -> [PodAction] {
         failure = (reason, message)
         ending = .failed(reason: reason, message: message, grace: 0)
-        actions += [.event(isWarning: true, reason: reason, message: message, container: nil), .publishStatus]
+        // Upstream's events go without the words that its status begins with.
+        let prefix = "Pod was rejected: "
+        let text = message.hasPrefix(prefix) ? String(message.dropFirst(prefix.count)) : message
+        actions += [.event(isWarning: true, reason: reason, message: text, container: nil), .publishStatus]
         return finish(now)
     }
 

@@ -87,6 +87,10 @@ extension PodWorker {
 
     private func sandboxSpec() throws -> SandboxSpec {
         let pod = pod
+        if pod.wantsOwnUsers {
+            // As upstream where the runtime has no user namespaces, which the Node object says.
+            throw ConfigurationError("RuntimeClass handler \"\" does not support user namespaces")
+        }
         var spec = SandboxSpec(pod: pod.identity, hostname: try hostname(of: pod))
         spec.usesHostNetwork = pod.hostNetwork
         spec.usesHostProcesses = pod.hostPID
