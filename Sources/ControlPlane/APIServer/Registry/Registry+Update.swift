@@ -181,11 +181,14 @@ extension Registry {
         }
     }
 
+    /// The parts whose changes are none of the object's wishes: what is so, and the node that the scheduler chose.
+    private static let uncountedParts: Set<String> = ["status", "binding"]
+
     private func countGeneration(
         _ object: inout KubeObject, _ old: KubeObject, _ served: ServedResource, _ subresource: String
     ) {
         let traits = served.behaviour.traits
-        guard traits.hasGeneration, subresource != "status" else { return }
+        guard traits.hasGeneration, !Self.uncountedParts.contains(subresource) else { return }
         func isCounted(_ key: String) -> Bool {
             key != "metadata" && key != "apiVersion" && key != "kind" && !traits.statusMembers.contains(key)
         }

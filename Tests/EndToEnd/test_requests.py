@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What clients ask of pods and nodes beside running them: their logs in all forms, proxies, classes of runtimes."""
+
+import base64
+import re
+import unittest
+
+from node import NodeTestCase, until
+
+ECHO = r"""mkdir -p /w/cgi-bin
+printf '#!/bin/sh\nprintf "Content-Type: text/plain\\r\\n\\r\\n"\necho M=$REQUEST_METHOD Q=$QUERY_STRING\n' > /w/cgi-bin/echo
+chmod +x /w/cgi-bin/echo; echo page > /w/index.html; exec httpd -f -p 8080 -h /w"""
+
+
+class RequestTests(NodeTestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        text = cls.node.kubeconfig.read_text()
+        field = lambda name: re.search(name + r': "?([^\s"]+)', text).group(1)
+        cls.server = field("server")
+        cls.identity = []
+        for option, name in (("--cert", "client-certificate-data"), ("--key", "client-key-data")):
+            path = cls.node.directory / name
+            path.write_bytes(base64.b64decode(field(name)))
+            cls.identity += [option, str(path)]
+
+    def ask(self, path, *options):
+        """An HTTP/1.1 answer, head and body."""
+        output = self.node.directory / "answer"
+        output.write_bytes(b"")
+        self.node.execute("curl", "-sik", "--http1.1", "--max-time", "10", "--output", output, *self.identity, *options,
+                          self.server + path, check=False)
+        return output.read_bytes()
+
+    def raw(self, path):
+        return self.node.kubectl("get", "--raw", path, check=False)
+
+    def events(self, name, reason):
+        found = self.node.json("get", "events", "--field-selector", f"involvedObject.name={name},reason={reason}")
+        return [event["message"] for event in found["items"]]
+
+    def event(self, name, reason):
+        return until(lambda: self.events(name, reason), 30, f"event {reason} of {name}")[0]
+
+    def test_generation_counts_wishes(self):
+        generation = lambda: self.node.json("get", "pod", "counted")["metadata"]["generation"]
+        self.start_pod("counted", "trap '' TERM; sleep 100000", terminationGracePeriodSeconds=20)
+        self.assertEqual(generation(), 1)
+        self.node.kubectl("label", "pod", "counted", "a=b")
+        self.assertEqual(generation(), 1)
+        self.node.kubectl("delete", "pod", "counted", "--wait=false")
+        self.assertEqual(generation(), 2)
+        self.node.kubectl("delete", "pod", "counted", "--grace-period=1")
+
+
+if __name__ == "__main__":
+    unittest.main()
