@@ -53,6 +53,21 @@ class RequestTests(NodeTestCase):
         self.assertEqual(generation(), 2)
         self.node.kubectl("delete", "pod", "counted", "--grace-period=1")
 
+    def test_runtime_classes(self):
+        for name, handler in (("known", "runc"), ("unknown", "nonexist")):
+            self.node.apply(f'{{"apiVersion":"node.k8s.io/v1","kind":"RuntimeClass","metadata":{{"name":"{name}"}},'
+                            f'"handler":"{handler}","overhead":{{"podFixed":{{"memory":"16Mi"}}}}}}')
+        self.assertEqual(
+            [handler["name"] for handler in self.node.json("get", "node", self.node.name)["status"]["runtimeHandlers"]],
+            ["", "runc"])
+        self.start_pod("classed", runtimeClassName="known")
+        self.assertEqual(self.node.json("get", "pod", "classed")["spec"]["overhead"], {"memory": "16Mi"})
+        self.node.apply(self.pod("unclassed", runtimeClassName="unknown"))
+        self.assertIn('failed to get sandbox runtime: no runtime for "nonexist" is configured',
+                      self.event("unclassed", "FailedCreatePodSandBox"))
+        refused = self.node.kubectl("apply", "-f", "-", input=self.pod("refused", runtimeClassName="none"), check=False)
+        self.assertIn('pods "refused" is forbidden: pod rejected: RuntimeClass "none" not found', refused.stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

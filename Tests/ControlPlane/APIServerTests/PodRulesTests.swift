@@ -7,9 +7,10 @@ import Testing
 
 @testable import APIServer
 
-/// What the server makes of pods on their way in: generations.
+/// What the server makes of pods on their way in: generations and runtime classes.
 @Suite struct PodRulesTests {
     private let pods = GroupVersionResource("", "v1", "pods")
+    private let runtimeClasses = GroupVersionResource("node.k8s.io", "v1", "runtimeclasses")
 
     private func server() async throws -> TestRegistry {
         let test = try await TestRegistry()
@@ -72,5 +73,77 @@ import Testing
         ]
         changed = try await test.client.update(pods, subresource: "resize", object: changed, options: .init())
         #expect(changed.generation == 3)
+    }
+
+    // MARK: Runtime classes
+
+    private func addClass(_ test: TestRegistry, _ name: String, _ members: JSON = [:]) async throws {
+        var object = KubeObject(.init("node.k8s.io", "v1", "RuntimeClass"), name: name)
+        object.json["handler"] = "runc"
+        for (key, value) in members.members { object.json[key] = value }
+        _ = try await test.client.create(runtimeClasses, object: object)
+    }
+
+    @Test func podsOfAMissingRuntimeClassAreRefused() async throws {
+        let test = try await server()
+        let error = await status {
+            _ = try await test.client.create(pods, object: pod("p", ["runtimeClassName": "none"]))
+        }
+        #expect(error?.code == 403)
+        #expect(error?.message == #"pods "p" is forbidden: pod rejected: RuntimeClass "none" not found"#)
+    }
+
+    @Test func overheadIsThatOfTheRuntimeClass() async throws {
+        let test = try await server()
+        try await addClass(test, "heavy", ["overhead": ["podFixed": ["cpu": "500m", "memory": "64Mi"]]])
+        try await addClass(test, "light")
+        let created = try await test.client.create(pods, object: pod("a", ["runtimeClassName": "heavy"]))
+        #expect(created.spec["overhead"] == ["cpu": "500m", "memory": "64Mi"])
+        let same: JSON = ["runtimeClassName": "heavy", "overhead": ["cpu": "0.5", "memory": "64Mi"]]
+        let agreeing = try await test.client.create(pods, object: pod("b", same))
+        #expect(agreeing.spec["overhead"]?["cpu"] == "500m")
+        let other = await status {
+            let spec: JSON = ["runtimeClassName": "heavy", "overhead": ["cpu": "1"]]
+            _ = try await test.client.create(pods, object: pod("c", spec))
+        }
+        #expect(other?.code == 403)
+        #expect(other?.message.hasSuffix("Pod's Overhead doesn't match RuntimeClass's defined Overhead") == true)
+        for spec: JSON in [["overhead": ["cpu": "1"]], ["runtimeClassName": "light", "overhead": ["cpu": "1"]]] {
+            let error = await status { _ = try await test.client.create(pods, object: pod("d", spec)) }
+            #expect(
+                error?.message
+                    == #"pods "d" is forbidden: pod rejected: Pod Overhead set without corresponding RuntimeClass "#
+                    + "defined Overhead")
+        }
+    }
+
+    @Test func schedulingOfTheRuntimeClassIsMerged() async throws {
+        let test = try await server()
+        let key = "node.kubernetes.io/not-ready"
+        try await addClass(
+            test, "placed",
+            [
+                "scheduling": [
+                    "nodeSelector": ["disk": "fast"],
+                    "tolerations": [
+                        ["key": "board", "operator": "Exists"],
+                        ["key": .string(key), "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300],
+                    ],
+                ]
+            ])
+        let spec: JSON = ["runtimeClassName": "placed", "nodeSelector": ["zone": "a"]]
+        let created = try await test.client.create(pods, object: pod("a", spec))
+        #expect(created.spec["nodeSelector"] == ["zone": "a", "disk": "fast"])
+        let keys = (created.spec["tolerations"]?.elements ?? []).compactMap { $0["key"]?.string }
+        #expect(keys.sorted() == ["board", key, "node.kubernetes.io/unreachable"])
+        let error = await status {
+            let spec: JSON = ["runtimeClassName": "placed", "nodeSelector": ["disk": "slow"]]
+            _ = try await test.client.create(pods, object: pod("b", spec))
+        }
+        #expect(error?.code == 403)
+        #expect(
+            error?.message
+                == #"pods "b" is forbidden: conflict: runtimeClass.scheduling.nodeSelector[disk] = fast; "#
+                + "pod.spec.nodeSelector[disk] = slow")
     }
 }

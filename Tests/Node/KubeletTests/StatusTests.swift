@@ -209,6 +209,18 @@ struct StatusTests {
         #expect(ResourceSettings.pod(pod).parent == "/kubepods")
     }
 
+    @Test("a pod's overhead is part of what its cgroup may use")
+    func cgroupOverhead() {
+        let limited: JSON = ["name": "c", "resources": ["limits": ["cpu": "500m", "memory": "64Mi"]]]
+        let overhead: JSON = ["cpu": "500m", "memory": "16Mi"]
+        let settings = ResourceSettings.pod(MachineDriver.pod(["containers": [limited], "overhead": overhead]))
+        #expect(settings.cpuShares == 1024)
+        #expect(settings.memoryLimit == 80 << 20)
+        let unlimited = ResourceSettings.pod(MachineDriver.pod(["containers": [["name": "c"]], "overhead": overhead]))
+        #expect(unlimited.cpuShares == 512)
+        #expect(unlimited.memoryLimit == nil)
+    }
+
     @Test("request targets are decoded")
     func targets() {
         let target = RequestTarget("/exec/ns/pod/c?command=sh&command=-c&command=echo%20a%2Bb&tty=true&x=1+2")

@@ -13,6 +13,7 @@ struct PodBehaviour: ResourceBehaviour {
         try PriorityAdmission.admit(change, &object)
         TolerationAdmission.admit(&object)
         try LimitRangeAdmission.admit(change, &object)
+        try RuntimeClassAdmission.admit(change, &object)
     }
 
     func prepare(_ change: Change, _ object: inout KubeObject) async throws {

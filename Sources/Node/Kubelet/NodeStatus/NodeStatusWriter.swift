@@ -97,7 +97,7 @@ package struct NodeStatusWriter: Sendable {
                 "architecture": .string(machine.architecture), "swap": ["capacity": .int(machine.swap)],
             ],
             "images": images,
-            "runtimeHandlers": [["name": "", "features": ["recursiveReadOnlyMounts": true, "userNamespaces": false]]],
+            "runtimeHandlers": RuntimeHandlers.status,
             "features": ["supplementalGroupsPolicy": true],
         ]
     }

@@ -14,9 +14,12 @@ struct ObjectReference: Hashable, Sendable {
 
     /// What its copy on disk is kept under.
     var keptName: String { "\(resource.resource)/\(key)" }
+
+    /// Nil for an object of the cluster.
+    var namespace: String? { key.namespace.isEmpty ? nil : key.namespace }
 }
 
-/// Live copies of the ConfigMaps and Secrets that this node's pods refer to: one watch each, while a pod needs it
+/// Live copies of the ConfigMaps, Secrets and RuntimeClasses that this node's pods refer to: one watch each, while a pod needs it
 /// (upstream: watchBasedManager). The node asks for nothing else, and may be allowed nothing else.
 final class ObjectCache: Sendable {
     private struct Entry {
@@ -74,7 +77,7 @@ final class ObjectCache: Sendable {
         if let informer, informer.isSynced, let object = informer.get(reference.key) { return object }
         do {
             let object = try await client.get(
-                reference.resource, namespace: reference.key.namespace, name: reference.key.name)
+                reference.resource, namespace: reference.namespace, name: reference.key.name)
             kept?.keep(reference.keptName, object.json)
             return object
         } catch let error as StatusError where error.isNotFound {
@@ -90,7 +93,7 @@ final class ObjectCache: Sendable {
         var options = ListOptions(fieldSelector: "metadata.name=\(reference.key.name)")
         options.resourceVersion = "0"
         let informer = Informer(
-            reference.resource, client: client, namespace: reference.key.namespace, options: options, logger: logger)
+            reference.resource, client: client, namespace: reference.namespace, options: options, logger: logger)
         informer.addHandler { [weak self, kept] event in
             switch event {
             case .added(let object), .updated(_, let object): kept?.keep(reference.keptName, object.json)

@@ -5,7 +5,7 @@ import KubeAPI
 import KubeClient
 
 extension Pod {
-    /// The ConfigMaps and Secrets that the pod's volumes, environment and image pulls refer to.
+    /// The ConfigMaps and Secrets that the pod's volumes, environment and image pulls refer to, and its runtime class.
     var references: Set<ObjectReference> {
         var names: (configMaps: Set<String>, secrets: Set<String>) = ([], [])
         for container in allContainers {
@@ -27,7 +27,16 @@ extension Pod {
         let make = { (resource: GroupVersionResource, name: String) in
             ObjectReference(resource: resource, key: ObjectKey(namespace: self.namespace, name: name))
         }
-        return Set(names.configMaps.map { make(.configMaps, $0) } + names.secrets.map { make(.secrets, $0) })
+        let all = names.configMaps.map { make(.configMaps, $0) } + names.secrets.map { make(.secrets, $0) }
+        return Set(all + [runtimeClass].compactMap(\.self))
+    }
+
+    /// The RuntimeClass that the pod names; nil for the default runtime.
+    var runtimeClass: ObjectReference? {
+        guard let name = spec["runtimeClassName"]?.string, !name.isEmpty else { return nil }
+        return ObjectReference(
+            resource: GroupVersionResource("node.k8s.io", "v1", "runtimeclasses"),
+            key: ObjectKey(namespace: "", name: name))
     }
 
     func configMap(_ name: String) -> ObjectReference {

@@ -60,6 +60,7 @@ extension PodWorker {
 
     func createSandbox() async {
         do {
+            try await checkRuntimeClass()
             let sandbox = try await context.runtime.createSandbox(sandboxSpec())
             setSandbox(sandbox)
             try await writeFiles(sandbox)

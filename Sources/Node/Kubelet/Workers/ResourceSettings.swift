@@ -90,6 +90,10 @@ package enum ResourceSettings {
             }
             memory = container.kind == .sidecar ? sum + limit : max(sum, limit)
         }
+        // What the pod costs beside its containers counts on top (upstream: ResourceConfigForPod).
+        let overhead = pod.spec["overhead"]
+        milli += ResourceAmount.milli(overhead?["cpu"]) ?? 0
+        if let limit = memory { memory = limit + (ResourceAmount.units(overhead?["memory"]) ?? 0) }
         return (parent, shares(milliCPU: milli), memory)
     }
 }
