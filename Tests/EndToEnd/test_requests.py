@@ -68,6 +68,21 @@ class RequestTests(NodeTestCase):
         refused = self.node.kubectl("apply", "-f", "-", input=self.pod("refused", runtimeClassName="none"), check=False)
         self.assertIn('pods "refused" is forbidden: pod rejected: RuntimeClass "none" not found', refused.stderr)
 
+    def test_events_keep_what_hooks_print(self):
+        hook = {"exec": {"command": ["sh", "-c", "echo secret-out; exit 1"]}}
+        self.node.apply(self.pod("hooked", container={"lifecycle": {"postStart": hook}}))
+        self.assertEqual(self.event("hooked", "FailedPostStartHook"), "PostStartHook failed")
+        self.start_pod("ending", container={"lifecycle": {"preStop": hook}})
+        self.node.kubectl("delete", "pod", "ending", "--grace-period=5")
+        self.assertEqual(self.event("ending", "FailedPreStopHook"), "PreStopHook failed")
+
+    def test_events_of_refused_pods_give_the_reason_alone(self):
+        spec = {"nodeName": self.node.name, "container": {"resources": {"requests": {"cpu": "1000"}}}}
+        self.node.apply(self.pod("huge", **spec))
+        self.assertTrue(self.event("huge", "OutOfcpu").startswith("Node didn't have enough resource: cpu"))
+        self.assertTrue(self.node.json("get", "pod", "huge")["status"]["message"].startswith(
+            "Pod was rejected: Node didn't have enough resource: cpu"))
+
 
 if __name__ == "__main__":
     unittest.main()

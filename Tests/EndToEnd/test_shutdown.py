@@ -69,7 +69,7 @@ class ShutdownTests(ShutdownTestCase):
         late = until(lambda: (pod := self.node.json("get", "pod", "late"))["status"].get("reason") and pod, 10, "refusal")
         self.assertEqual(
             (late["status"]["phase"], late["status"]["reason"], late["status"]["message"]),
-            ("Failed", "NodeShutdown", "Pod was rejected as the node is shutting down."))
+            ("Failed", "NodeShutdown", "Pod was rejected: Pod was rejected as the node is shutting down."))
         until(lambda: self.bus.locks() == 0, 30, "the end of the lock")
 
         # What a controller replaces has failed, and the replacement waits.

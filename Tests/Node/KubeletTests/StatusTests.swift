@@ -140,7 +140,7 @@ struct StatusTests {
         #expect(refusal?.reason == "OutOfcpu")
         #expect(
             refusal?.message
-                == "Pod was rejected: Node didn't have enough resource: cpu, requested: 1500, used: 1500, capacity: 2000"
+                == "Node didn't have enough resource: cpu, requested: 1500, used: 1500, capacity: 2000"
         )
         let port: JSON = ["containers": [["name": "c", "ports": [["hostPort": 80]]]]]
         #expect(admission(port, others: [MachineDriver.pod(port)])?.reason == "NodePorts")
@@ -219,6 +219,18 @@ struct StatusTests {
         let unlimited = ResourceSettings.pod(MachineDriver.pod(["containers": [["name": "c"]], "overhead": overhead]))
         #expect(unlimited.cpuShares == 512)
         #expect(unlimited.memoryLimit == nil)
+    }
+
+    @Test("a refused pod tells why in its status, the event gives the reason alone")
+    func refusal() {
+        var machine = PodMachine(pod: MachineDriver.pod(["containers": [["name": "c"]]]), startTime: 0)
+        let now = Moment(wallSeconds: 1, uptimeMilliseconds: 1)
+        let actions = machine.reject(reason: "OutOfcpu", message: "no room", now: now)
+        #expect(
+            actions.contains(.event(isWarning: true, reason: "OutOfcpu", message: "no room", container: nil)))
+        let status = PodStatusWriter(hostAddresses: []).status(of: machine, previous: [:], now: now)
+        #expect(status["message"] == "Pod was rejected: no room")
+        #expect(status["reason"] == "OutOfcpu")
     }
 
     @Test("request targets are decoded")

@@ -62,7 +62,7 @@ struct NodeAdmission {
             if !isAllowed {
                 return PodRefusal(
                     reason: "SysctlForbidden",
-                    message: "Pod was rejected: forbidden sysctl: \"\(name)\" not allowlisted")
+                    message: "forbidden sysctl: \"\(name)\" not allowlisted")
             }
         }
         return nil
@@ -89,7 +89,7 @@ struct NodeAdmission {
     private func outOf(_ name: String, requested: Int64, used: Int64, capacity: Int64) -> PodRefusal {
         PodRefusal(
             reason: "OutOf\(name)",
-            message: "Pod was rejected: Node didn't have enough resource: \(name), requested: \(requested), "
+            message: "Node didn't have enough resource: \(name), requested: \(requested), "
                 + "used: \(used), capacity: \(capacity)")
     }
 
@@ -106,7 +106,7 @@ struct NodeAdmission {
         return conflicts
             ? PodRefusal(
                 reason: "NodePorts",
-                message: "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free "
+                message: "Predicate NodePorts failed: node(s) didn't have free "
                     + "ports for the requested pod ports") : nil
     }
 }

@@ -90,12 +90,11 @@ package struct PodMachine: Sendable {
 
     /// Refuses the pod: it never runs here (upstream: admission at the node).
     package mutating func reject(reason: String, message: String, now: Moment) -> [PodAction] {
-        failure = (reason, message)
-        ending = .failed(reason: reason, message: message, grace: 0)
-        // Upstream's events go without the words that its status begins with.
-        let prefix = "Pod was rejected: "
-        let text = message.hasPrefix(prefix) ? String(message.dropFirst(prefix.count)) : message
-        actions += [.event(isWarning: true, reason: reason, message: text, container: nil), .publishStatus]
+        // Upstream's words: the event tells the reason alone.
+        let told = "Pod was rejected: \(message)"
+        failure = (reason, told)
+        ending = .failed(reason: reason, message: told, grace: 0)
+        actions += [.event(isWarning: true, reason: reason, message: message, container: nil), .publishStatus]
         return finish(now)
     }
 

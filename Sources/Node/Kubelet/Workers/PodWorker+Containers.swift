@@ -200,7 +200,8 @@ extension PodWorker {
         if result.isSuccess || Task.isCancelled { return }
         context.event(pod, isWarning: false, "Killing", "FailedPostStartHook", container: container.name)
         await context.runtime.stopContainer(instance.id, grace: pod.terminationGracePeriodSeconds)
-        throw StartFailure(.postStart, "PostStartHook failed: \(result.output)")
+        // Whoever may read events may not be the one to read what the hook prints (upstream: "so that secrets won't leak").
+        throw StartFailure(.postStart, "PostStartHook failed")
     }
 
     private func runPreStop(
@@ -209,9 +210,7 @@ extension PodWorker {
         let handler = ProbeHandler(hook, container: container, podAddress: probeAddress)
         let result = await run(handler, in: instance.id, timeout: grace)
         if !result.isSuccess, !Task.isCancelled {
-            context.event(
-                pod, isWarning: true, "FailedPreStopHook", "PreStopHook failed: \(result.output)",
-                container: container.name)
+            context.event(pod, isWarning: true, "FailedPreStopHook", "PreStopHook failed", container: container.name)
         }
     }
 
