@@ -53,6 +53,21 @@ class RequestTests(NodeTestCase):
         self.assertEqual(generation(), 2)
         self.node.kubectl("delete", "pod", "counted", "--grace-period=1")
 
+    def test_refused_logs_tell_why(self):
+        self.start_pod("first")
+        self.assertEqual(
+            self.node.kubectl("logs", "first", "--previous", check=False).stderr,
+            'Error from server (BadRequest): previous terminated container "c" in pod "first" not found\n')
+        self.finished_pod("over", "echo once")
+        self.assertIn('previous terminated container "c" in pod "over" not found',
+                      self.node.kubectl("logs", "over", "--previous", check=False).stderr)
+        self.node.apply(self.pod("unpulled", container={"image": "127.0.0.1:1/none:1"}))
+        begin = 'Error from server (BadRequest): container "c" in pod "unpulled" is waiting to start: '
+        log = lambda: self.node.kubectl("logs", "unpulled", check=False).stderr
+        until(lambda: log() == begin + "trying and failing to pull image\n", 60, "the back-off")
+        wrong = self.raw("/api/v1/namespaces/default/pods/first/log?tailLines=-1")
+        self.assertIn('PodLogOptions "first" is invalid: tailLines: Invalid value: -1', wrong.stderr)
+
     def test_runtime_classes(self):
         for name, handler in (("known", "runc"), ("unknown", "nonexist")):
             self.node.apply(f'{{"apiVersion":"node.k8s.io/v1","kind":"RuntimeClass","metadata":{{"name":"{name}"}},'

@@ -21,7 +21,7 @@ struct NodeProxy: Sendable {
         try requireCreate(call, user)
         let info = call.info
         switch (info.groupVersionResource.groupResource, info.subresource) {
-        case ("pods", "log"): return try await kubelet(call, "containerLogs", query: logQuery(call))
+        case ("pods", "log"): return try await log(call)
         case ("pods", "exec"): return try await kubelet(call, "exec", query: streamQuery(call))
         case ("pods", "attach"): return try await kubelet(call, "attach", query: streamQuery(call))
         case ("pods", "portforward"): return try await portForward(call)
@@ -58,20 +58,20 @@ struct NodeProxy: Sendable {
         return try await open(call, target, uri: ports.isEmpty ? uri : "\(uri)?\(ports.joined(separator: "&"))")
     }
 
-    private func pod(_ call: APICall) async throws -> KubeObject {
+    func pod(_ call: APICall) async throws -> KubeObject {
         let served = try registry.served(.init("", "v1", "pods"))
         return try StoredObjectDecoder.decode(
             try await registry.value(served, namespace: call.info.namespace, name: call.info.name))
     }
 
-    private static func node(of pod: KubeObject) throws(StatusError) -> String {
+    static func node(of pod: KubeObject) throws(StatusError) -> String {
         let node = pod.spec["nodeName"]?.string ?? ""
         guard !node.isEmpty else { throw .badRequest("pod \(pod.name) does not have a host assigned") }
         return node
     }
 
     /// The container that the request is about.
-    private static func container(_ call: APICall, _ pod: KubeObject) throws(StatusError) -> String {
+    static func container(_ call: APICall, _ pod: KubeObject) throws(StatusError) -> String {
         func names(_ list: String) -> [String] { pod.spec[list]?.elements.compactMap { $0["name"]?.string } ?? [] }
         let containers = names("containers")
         let others = names("initContainers") + names("ephemeralContainers")
@@ -93,7 +93,7 @@ struct NodeProxy: Sendable {
     }
 
     /// Where a node's kubelet listens.
-    private func nodeTarget(_ name: String) async throws -> ProxyTarget {
+    func nodeTarget(_ name: String) async throws -> ProxyTarget {
         let name = String(name.split(separator: ":").first ?? "")
         let served = try registry.served(.init("", "v1", "nodes"))
         let node = try StoredObjectDecoder.decode(try await registry.value(served, namespace: "", name: name))
@@ -109,16 +109,6 @@ struct NodeProxy: Sendable {
     }
 
     // MARK: Queries
-
-    private static let logParameters = [
-        "follow", "previous", "since", "sinceSeconds", "sinceTime", "timestamps", "tailLines", "limitBytes", "stream",
-    ]
-
-    private func logQuery(_ call: APICall) -> String {
-        Self.logParameters.compactMap { name in
-            call.query[name].map { "\(name)=\(PercentEncoding.encode($0))" }
-        }.joined(separator: "&")
-    }
 
     /// Kubelets know the streams by other names (`kubelet/server/remotecommand`).
     private func streamQuery(_ call: APICall) -> String {
@@ -142,18 +132,20 @@ struct NodeProxy: Sendable {
     }
 
     private func open(_ call: APICall, _ target: ProxyTarget, uri: String) async throws -> HTTPResponse {
+        try await exchange(call, target, uri: uri).response
+    }
+
+    func exchange(_ call: APICall, _ target: ProxyTarget, uri: String) async throws -> HTTPUpgradeExchange {
         var headers = call.request.headers
-        let isUpgrade = headers.contains(name: "Upgrade")
         for header in call.request.headers where header.name.lowercased().hasPrefix("impersonate-") {
             headers.remove(name: header.name)
         }
         for name in ["Authorization", "Host", "Content-Length"] { headers.remove(name: name) }
-        if !isUpgrade { headers.remove(name: "Connection") }
+        if !call.wantsUpgrade { headers.remove(name: "Connection") }
         do {
             return try await client.open(
                 .init(host: target.host, port: target.port, tls: target.tls), method: call.request.method, uri: uri,
-                headers: headers, body: call.request.body
-            ).response
+                headers: headers, body: call.request.body)
         } catch let error as HTTPTransportError {
             throw StatusError(
                 code: 502, reason: StatusError.Reason.serviceUnavailable, message: "error dialing backend: \(error)",
@@ -179,6 +171,10 @@ struct ProxyTarget: Sendable {
     var port: Int
     /// Nil for plain HTTP.
     var tls: HTTPClientTLS?
+}
+
+extension APICall {
+    fileprivate var wantsUpgrade: Bool { request.headers.contains(name: "Upgrade") }
 }
 
 extension String {

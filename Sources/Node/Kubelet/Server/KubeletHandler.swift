@@ -112,17 +112,15 @@ struct KubeletHandler: HTTPHandler {
         if previous {
             return .badRequest("previous terminated container \"\(name)\" in pod \"\(pod.name)\" not found")
         }
-        let lists = ["containerStatuses", "initContainerStatuses"].flatMap { worker.status[$0]?.elements ?? [] }
-        let waiting = lists.first { $0["name"]?.string == name }?["state"]?["waiting"]
-        let reason = waiting?["reason"]?.string ?? "ContainerCreating"
-        let message = waiting?["message"]?.string
-        switch reason {
-        case "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
-            return .badRequest(
-                "container \"\(name)\" in pod \"\(pod.name)\" is waiting to start: \(message ?? reason)")
-        default:
-            return .badRequest("container \"\(name)\" in pod \"\(pod.name)\" is waiting to start: \(reason)")
-        }
+        let reason = worker.state(of: name)?["waiting"]?["reason"]?.string ?? "ContainerCreating"
+        // Upstream's words (kubelet_pods.go: validateContainerLogStatus).
+        let why =
+            switch reason {
+            case "ErrImagePull": "image can't be pulled"
+            case "ImagePullBackOff": "trying and failing to pull image"
+            default: reason
+            }
+        return .badRequest("container \"\(name)\" in pod \"\(pod.name)\" is waiting to start: \(why)")
     }
 
     private static func logOptions(_ target: RequestTarget, now: Int64) throws -> LogOptions {
@@ -155,10 +153,20 @@ struct KubeletHandler: HTTPHandler {
 }
 
 extension PodWorker {
-    /// The instance before the present one, or the present one if it has ended and waits for its restart.
+    /// The instance that the status shows as the last one: the one before the present, or the present one if it has ended
+    /// and waits for its restart. One that has ended for good is no previous one (upstream: validateContainerLogStatus).
     func previousOrEnded(_ name: String) -> ContainerInstance? {
-        if let current = instance(of: name), current.exit != nil { return current }
+        if let current = instance(of: name), current.exit != nil, state(of: name)?["terminated"] == nil {
+            return current
+        }
         return previousInstance(of: name)
+    }
+
+    /// A container's `state` in the newest status.
+    fileprivate func state(of name: String) -> JSON? {
+        ["containerStatuses", "initContainerStatuses", "ephemeralContainerStatuses"]
+            .flatMap { status[$0]?.elements ?? [] }
+            .first { $0["name"]?.string == name }?["state"]
     }
 }
 
