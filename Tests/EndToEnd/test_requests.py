@@ -68,6 +68,18 @@ class RequestTests(NodeTestCase):
         wrong = self.raw("/api/v1/namespaces/default/pods/first/log?tailLines=-1")
         self.assertIn('PodLogOptions "first" is invalid: tailLines: Invalid value: -1', wrong.stderr)
 
+    def test_proxy_passes_on_every_method(self):
+        self.start_pod("echo", ECHO)
+        path = "/api/v1/namespaces/default/pods/echo:8080/proxy"
+        until(lambda: b"page" in self.ask(path + "/"), 30, "the server in the pod")
+        for method in ("GET", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"):
+            answer = self.ask(f"{path}/cgi-bin/echo?a=b", "-X", method)
+            self.assertNotIn(b"MethodNotAllowed", answer, method)
+        self.assertIn(b"M=GET Q=a=b", self.ask(f"{path}/cgi-bin/echo?a=b"))
+        moved = self.ask(path + "?a=b").decode()
+        self.assertTrue(moved.startswith("HTTP/1.1 301 "), moved)
+        self.assertIn(f"location: {path}/?a=b\r\n".lower(), moved.lower())
+
     def test_runtime_classes(self):
         for name, handler in (("known", "runc"), ("unknown", "nonexist")):
             self.node.apply(f'{{"apiVersion":"node.k8s.io/v1","kind":"RuntimeClass","metadata":{{"name":"{name}"}},'

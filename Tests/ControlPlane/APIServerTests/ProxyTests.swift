@@ -17,6 +17,7 @@ import Testing
 @Suite struct ProxyTests {
     private struct Answer: Sendable {
         var code: Int
+        var location: String?
         var text: String
         var status: StatusError? {
             // Only a refusal is one.
@@ -31,7 +32,8 @@ import Testing
             headers: ["Authorization": "Bearer \(ServedAPI.adminToken)"])
         var text = ""
         while let piece = try await exchange.stream.read() { text += String(buffer: piece) }
-        return Answer(code: Int(exchange.status.code), text: text)
+        return Answer(
+            code: Int(exchange.status.code), location: exchange.headers.first(name: "Location"), text: text)
     }
 
     /// Runs with a node `n1` whose kubelet is a fake, a pod `p` on it, and a pod `waiting` on none.
@@ -117,6 +119,31 @@ import Testing
         #expect(text == "follow=true&tailLines=3&stream=All")
         let error = #expect(throws: StatusError.self) { try PodLogQuery(QueryParameters("tailLines=x"), pod: "p") }
         #expect(error?.code == 400)
+    }
+
+    @Test func everyMethodIsPassedOn() async throws {
+        try await withNode { api in
+            for method: HTTPMethod in [.GET, .POST, .PUT, .PATCH, .DELETE, .OPTIONS] {
+                let answer = try await ask(api, method, "/api/v1/nodes/n1/proxy/echo?a=b")
+                #expect(answer.text == "\(method) /echo?a=b", "\(answer)")
+            }
+            #expect(try await ask(api, .HEAD, "/api/v1/nodes/n1/proxy/echo").code == 200)
+            #expect(try await ask(api, .OPTIONS, Self.logs).code == 405)
+        }
+    }
+
+    @Test func rootsOfProxiesEndWithASlash() async throws {
+        try await withNode { api in
+            let path = "/api/v1/nodes/n1/proxy"
+            for method: HTTPMethod in [.GET, .HEAD] {
+                let answer = try await ask(api, method, path + "?a=b")
+                #expect(answer.code == 301)
+                #expect(answer.location == "/api/v1/nodes/n1/proxy/?a=b")
+            }
+            #expect(try await ask(api, .GET, path).location == "/api/v1/nodes/n1/proxy/")
+            #expect(try await ask(api, .POST, path).text == "POST /")
+            #expect(try await ask(api, .GET, path + "/").text == "GET /")
+        }
     }
 }
 

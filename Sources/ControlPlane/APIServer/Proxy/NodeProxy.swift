@@ -128,6 +128,11 @@ struct NodeProxy: Sendable {
             throw Registry.noSuchResource
         }
         let rest = uri[mark...]
+        if rest.isEmpty || rest.hasPrefix("?"), [.GET, .HEAD].contains(call.request.method), !call.wantsUpgrade {
+            // Relative links of the page behind the proxy need the slash (upstream: proxyRedirectsforRootPath).
+            return HTTPResponse(
+                status: .movedPermanently, headers: ["Location": "\(uri[..<mark])/\(rest)"], body: .bytes(ByteBuffer()))
+        }
         return try await open(call, target, uri: rest.hasPrefix("/") ? String(rest) : "/\(rest)")
     }
 

@@ -14,7 +14,7 @@ extension ObjectHandlers {
         guard let served = registry.catalogue[info.groupVersionResource],
             let part = served.info.subresource(info.subresource)
         else { throw Registry.noSuchResource }
-        guard part.verbs.contains(info.verb) else { throw Self.methodNotAllowed }
+        guard part.verbs.contains(info.verb) || call.asksProxyForOptions else { throw Self.methodNotAllowed }
         if APICall.streamingSubresources.contains(info.subresource), let proxied = try await proxy.answer(call, user) {
             return proxied
         }
@@ -88,6 +88,9 @@ extension ObjectHandlers {
 }
 
 extension APICall {
+    /// Whether this is an OPTIONS for what lies behind a proxy: discovery has no verb for it.
+    fileprivate var asksProxyForOptions: Bool { info.subresource == "proxy" && request.method == .OPTIONS }
+
     func subresourceRequest(_ options: WriteOptions) -> SubresourceRequest {
         SubresourceRequest(
             resource: info.groupVersionResource, namespace: info.namespace, name: info.name,
