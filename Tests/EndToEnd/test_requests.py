@@ -68,6 +68,21 @@ class RequestTests(NodeTestCase):
         wrong = self.raw("/api/v1/namespaces/default/pods/first/log?tailLines=-1")
         self.assertIn('PodLogOptions "first" is invalid: tailLines: Invalid value: -1', wrong.stderr)
 
+    def test_logs_over_a_websocket(self):
+        self.finished_pod("talking", "echo spoken")
+        key = ["-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13",
+               "-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+        for protocol, kind, payload in (("", 0x82, b"spoken\n"), ("binary.k8s.io", 0x82, b"spoken\n"),
+                                        ("base64.binary.k8s.io", 0x81, base64.b64encode(b"spoken\n"))):
+            with self.subTest(protocol):
+                offer = ["-H", f"Sec-WebSocket-Protocol: {protocol}"] if protocol else []
+                answer = self.ask("/api/v1/namespaces/default/pods/talking/log?container=c", *key, *offer)
+                head, _, frames = answer.partition(b"\r\n\r\n")
+                self.assertTrue(head.startswith(b"HTTP/1.1 101 "), head)
+                self.assertIn(b"s3pplmbitxaq9kygzzhzrbk+xoo=", head.lower())
+                self.assertEqual(f"sec-websocket-protocol: {protocol}" in head.decode().lower(), bool(protocol))
+                self.assertEqual(frames, bytes([kind, 0, kind, len(payload)]) + payload + b"\x88\x02\x03\xe8")
+
     def test_proxy_passes_on_every_method(self):
         self.start_pod("echo", ECHO)
         path = "/api/v1/namespaces/default/pods/echo:8080/proxy"

@@ -57,6 +57,21 @@ struct StreamingTests {
         #expect(try await client.read() == nil)
     }
 
+    @Test(
+        "a log over a WebSocket begins with an empty message and ends with a close",
+        arguments: ["", "base64.binary.k8s.io"])
+    func webSocketLog(protocolName: String) async throws {
+        let (client, server) = MemoryStream.pair()
+        let frame = try #require(KubeletHandler.logFrame(protocolName))
+        await KubeletHandler.serveLog(WebSocketConnection(server), frame) { send in try await send(Array("line".utf8)) }
+        let (kind, payload): (UInt8, String) = protocolName.isEmpty ? (0x82, "line") : (0x81, "bGluZQ==")
+        #expect(try await client.read() == ByteBuffer(bytes: [kind, 0]))
+        #expect(
+            try await client.read() == ByteBuffer(bytes: [kind, UInt8(payload.utf8.count)] + Array(payload.utf8)))
+        #expect(try await client.read() == ByteBuffer(bytes: [0x88, 2, 0x03, 0xe8]))
+        #expect(KubeletHandler.logFrame("v5.channel.k8s.io") == nil)
+    }
+
     @Test("a SPDY session waits for its streams and carries them")
     func spdy() async throws {
         let (client, server) = MemoryStream.pair()

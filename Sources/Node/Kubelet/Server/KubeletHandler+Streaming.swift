@@ -152,7 +152,7 @@ extension KubeletHandler {
 
     // MARK: Upgrades
 
-    private func webSocket(
+    func webSocket(
         _ request: HTTPRequest, _ name: String, _ serve: @escaping @Sendable (any DuplexByteStream) async -> Void
     ) throws -> HTTPResponse {
         guard let key = request.headers.first(name: "Sec-WebSocket-Key"),

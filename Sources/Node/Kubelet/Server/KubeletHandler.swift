@@ -40,7 +40,8 @@ struct KubeletHandler: HTTPHandler {
         let path = target.path
         switch (path.first, path.count) {
         case ("pods", 1): return podList()
-        case ("containerLogs", 4): return try logs(target, ObjectKey(namespace: path[1], name: path[2]), path[3])
+        case ("containerLogs", 4):
+            return try logs(request, target, ObjectKey(namespace: path[1], name: path[2]), path[3])
         case ("exec", 4), ("exec", 5), ("attach", 4), ("attach", 5), ("run", 4), ("run", 5):
             let container = path[path.count - 1]
             let uid = path.count == 5 ? path[3] : nil
@@ -85,7 +86,9 @@ struct KubeletHandler: HTTPHandler {
 
     // MARK: Logs
 
-    private func logs(_ target: RequestTarget, _ key: ObjectKey, _ name: String) throws -> HTTPResponse {
+    private func logs(
+        _ request: HTTPRequest, _ target: RequestTarget, _ key: ObjectKey, _ name: String
+    ) throws -> HTTPResponse {
         let worker = try worker(key)
         guard worker.pod.container(named: name) != nil else {
             throw StatusError.badRequest("container \(name) is not valid for pod \(key.name)")
@@ -98,12 +101,14 @@ struct KubeletHandler: HTTPHandler {
         guard runtime.record(instance.id) != nil else {
             throw StatusError.badRequest("unable to retrieve container logs for swiftlet://\(instance.id)")
         }
+        let read: LogSource = { send in
+            try await runtime.readLog(instance.id, options, parseTime: WallClock.nanoseconds, send: send)
+        }
+        if request.wantsWebSocket { return try webSocketLog(request, read) }
         return HTTPResponse(
             status: .ok, headers: ["Content-Type": "text/plain"],
             body: .stream { writer in
-                try await runtime.readLog(instance.id, options, parseTime: WallClock.nanoseconds) { bytes in
-                    try await writer.write(ByteBuffer(bytes: bytes))
-                }
+                try await read { bytes in try await writer.write(ByteBuffer(bytes: bytes)) }
             })
     }
 
