@@ -95,6 +95,18 @@ class RequestTests(NodeTestCase):
         self.assertTrue(moved.startswith("HTTP/1.1 301 "), moved)
         self.assertIn(f"location: {path}/?a=b\r\n".lower(), moved.lower())
 
+    def test_paths_of_the_kubelet(self):
+        self.start_pod("listed")
+        for node in (self.node.name, f"{self.node.name}:10250"):
+            proxy = f"/api/v1/nodes/{node}/proxy"
+            self.assertEqual(self.raw(f"{proxy}/healthz/ping").stdout, "ok")
+            self.assertEqual(self.raw(f"{proxy}/healthz/syncloop").stdout, "ok")
+            self.assertIn("<pre>\n<a href=", self.raw(f"{proxy}/logs/").stdout)
+        proxy = f"/api/v1/nodes/{self.node.name}/proxy"
+        self.assertIn('"maxPods":110', self.raw(f"{proxy}/configz").stdout)
+        self.assertIn('"name":"listed"', self.raw(f"{proxy}/runningpods/").stdout)
+        self.assertIn("NotFound", self.raw(f"{proxy}/logs/no-such-log").stderr)
+
     def test_runtime_classes(self):
         for name, handler in (("known", "runc"), ("unknown", "nonexist")):
             self.node.apply(f'{{"apiVersion":"node.k8s.io/v1","kind":"RuntimeClass","metadata":{{"name":"{name}"}},'

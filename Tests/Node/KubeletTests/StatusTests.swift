@@ -233,6 +233,12 @@ struct StatusTests {
         #expect(status["reason"] == "OutOfcpu")
     }
 
+    @Test("periods are written as Go writes them")
+    func periods() {
+        let texts = [0, 10_000, 90_000, 3_600_000, 1500].map { ConfigurationDocument.text(milliseconds: $0) }
+        #expect(texts == ["0s", "10s", "1m30s", "1h0m0s", "1.5s"])
+    }
+
     @Test("request targets are decoded")
     func targets() {
         let target = RequestTarget("/exec/ns/pod/c?command=sh&command=-c&command=echo%20a%2Bb&tty=true&x=1+2")

@@ -52,7 +52,7 @@ struct KubeletHandler: HTTPHandler {
         case ("metrics", 1): return .text(StatsSummary(context, director).metrics)
         case ("metrics", 2) where path[1] == "resource":
             return .text(StatsSummary(context, director).resourceMetrics)
-        default: return .text("404 page not found", status: .notFound)
+        default: return try await routeDebugging(request, path)
         }
     }
 
