@@ -140,7 +140,7 @@ struct PodEndingTests {
         var machine = PodMachine(pod: MachineDriver.pod(PodMachineTests.one), startTime: 0)
         let now = Moment(wallSeconds: 0, uptimeMilliseconds: 0)
         let message = "Node didn't have enough resource: cpu"
-        let actions = machine.reject(reason: "OutOfcpu", message: "Pod was rejected: \(message)", now: now)
+        let actions = machine.reject(reason: "OutOfcpu", message: message, now: now)
         #expect(!actions.contains(.createSandbox))
         #expect(actions.contains(.event(isWarning: true, reason: "OutOfcpu", message: message, container: nil)))
         let status = PodStatusWriter(hostAddresses: []).status(of: machine, previous: .null, now: now)

@@ -155,7 +155,7 @@ struct StatusTests {
         let refusal = admission(["os": ["name": "windows"]])
         #expect(refusal?.reason == "PodOSNotSupported")
         #expect(
-            refusal?.message == "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS")
+            refusal?.message == "Failed to admit pod as the OS field doesn't match node OS")
         #expect(admission(["os": ["name": "linux"]]) == nil)
     }
 
@@ -178,7 +178,7 @@ struct StatusTests {
         #expect(refusal(["nodeSelector": ["disk": "fast"]])?.reason == "NodeAffinity")
         #expect(
             refusal(["nodeSelector": ["other": ""]])?.message
-                == "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
+                == "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector")
         #expect(refusal(affinity("disk", ["slow", "x"], "matchExpressions")) == nil)
         #expect(refusal(affinity("disk", ["fast"], "matchExpressions"))?.reason == "NodeAffinity")
         #expect(refusal(affinity("metadata.name", ["n1"], "matchFields")) == nil)

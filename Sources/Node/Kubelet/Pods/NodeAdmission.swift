@@ -27,13 +27,13 @@ struct NodeAdmission {
         if let label = pod.object.labels["kubernetes.io/os"], label != Self.system {
             return PodRefusal(
                 reason: "PodOSSelectorNodeLabelDoesNotMatch",
-                message: "Pod was rejected: Failed to admit pod as the `kubernetes.io/os` label doesn't match node "
+                message: "Failed to admit pod as the `kubernetes.io/os` label doesn't match node "
                     + "label")
         }
         if let name = pod.spec["os"]?["name"]?.string, name != Self.system {
             return PodRefusal(
                 reason: "PodOSNotSupported",
-                message: "Pod was rejected: Failed to admit pod as the OS field doesn't match node OS")
+                message: "Failed to admit pod as the OS field doesn't match node OS")
         }
         return nil
     }
@@ -47,7 +47,7 @@ struct NodeAdmission {
         if isSelected && hasAffinity { return nil }
         return PodRefusal(
             reason: "NodeAffinity",
-            message: "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node "
+            message: "Predicate NodeAffinity failed: node(s) didn't match Pod's node "
                 + "affinity/selector")
     }
 
