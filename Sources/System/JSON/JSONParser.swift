@@ -5,12 +5,24 @@ extension JSON {
     package struct ParseOptions: Sendable {
         /// Arrays and objects within one another; deeper texts are refused, so that no input can exhaust the stack.
         package var maximumDepth = 512
-        /// Whether the paths of duplicate object members are collected (at most ``maximumDuplicates``).
+        /// Whether duplicate object members are collected (at most ``maximumDuplicates``).
         package var reportsDuplicates = false
         /// How many duplicate members are reported.
         package var maximumDuplicates = 100
 
         package init() {}
+    }
+
+    /// A member whose key its object has already.
+    package struct DuplicateMember: Sendable, Hashable {
+        /// The path of the object, `spec.containers[0]`; empty for the whole text.
+        package let parent: String
+        package let key: String
+        /// How many different members of the object come before it.
+        package let position: Int
+
+        /// `spec.containers[0].image`
+        package var path: String { parent.isEmpty ? key : "\(parent).\(key)" }
     }
 
     /// Parses one JSON text; of duplicate members the last wins.
@@ -20,15 +32,15 @@ extension JSON {
 
     /// Parses one JSON text; of duplicate members the last wins.
     package static func parse(_ bytes: [UInt8], options: ParseOptions = .init()) throws(JSONError) -> JSON {
-        var duplicates: [String] = []
+        var duplicates: [DuplicateMember] = []
         return try parse(bytes, options: options, duplicates: &duplicates)
     }
 
-    /// Parses one JSON text and appends the paths of duplicate members, `spec.containers[0].image`, to `duplicates`.
+    /// Parses one JSON text and appends its duplicate members to `duplicates`, in their order.
     package static func parse(
-        _ bytes: [UInt8], options: ParseOptions, duplicates: inout [String]
+        _ bytes: [UInt8], options: ParseOptions, duplicates: inout [DuplicateMember]
     ) throws(JSONError) -> JSON {
-        var found: [String] = []
+        var found: [DuplicateMember] = []
         let result = bytes.withUnsafeBytes { buffer -> Result<JSON, JSONError> in
             var parser = JSONParser(buffer, options: options)
             do throws(JSONError) {
@@ -59,7 +71,7 @@ struct JSONParser {
     private var position = 0
     private var depth = 0
     private var path: [PathElement] = []
-    private(set) var duplicates: [String] = []
+    private(set) var duplicates: [JSON.DuplicateMember] = []
 
     private enum PathElement {
         case key(String)
@@ -150,12 +162,14 @@ struct JSONParser {
             skipWhiteSpace()
             guard take(UInt8(ascii: ":")) else { throw unexpected("after object key") }
             skipWhiteSpace()
-            if options.reportsDuplicates { path.append(.key(key)) }
-            let value = try parseValue()
             if options.reportsDuplicates {
-                if object.contains(key), duplicates.count < options.maximumDuplicates { duplicates.append(pathText) }
-                path.removeLast()
+                if object.contains(key), duplicates.count < options.maximumDuplicates {
+                    duplicates.append(.init(parent: pathText, key: key, position: object.count))
+                }
+                path.append(.key(key))
             }
+            let value = try parseValue()
+            if options.reportsDuplicates { path.removeLast() }
             object[key] = value
             skipWhiteSpace()
             if take(UInt8(ascii: "}")) { return .object(object) }

@@ -21,14 +21,20 @@ struct ObjectDecoder {
         case index(Int)
     }
 
-    /// Unknown fields beyond so many are not noted, as upstream.
-    static let maximumUnknownFields = 100
+    /// Problems beyond so many are not noted, as upstream.
+    static let maximumProblems = 100
 
-    /// The paths of unknown fields, `spec.containers[0].imgae`.
-    private(set) var unknownFields: [String] = []
+    /// Unknown and duplicate fields in the order of the text: `unknown field "spec.containers[0].imgae"`.
+    private(set) var problems: [String] = []
+    /// The duplicate members of the text, by the path of their object.
+    private let duplicates: [String: [JSON.DuplicateMember]]
     private var path: [Element] = []
     private var structs: [SchemaType] = []
     private let goTypes = GoTypeNames()
+
+    init(duplicates: [JSON.DuplicateMember] = []) {
+        self.duplicates = Dictionary(grouping: duplicates, by: \.parent)
+    }
 
     /// The whole object.
     mutating func decodeObject(_ json: JSON, as type: SchemaType) throws(Failure) -> JSON {
@@ -68,7 +74,9 @@ struct ObjectDecoder {
         structs.append(type)
         defer { structs.removeLast() }
         var result = JSONObject()
-        for (name, value) in object {
+        let repeated = duplicatesHere.filter { type.field($0.key) != nil }
+        for (position, (name, value)) in object.enumerated() {
+            note(repeated, at: position)
             guard let field = type.field(name) else {
                 noteUnknown(name, in: type)
                 if type.preservesUnknownFields { result[name] = value }
@@ -78,6 +86,7 @@ struct ObjectDecoder {
             if let decoded = try decode(value, as: field.type), !field.leavesOut(decoded) { result[name] = decoded }
             path.removeLast()
         }
+        note(repeated, at: object.count)
         if type.definition != nil { Self.complete(&result, of: type) }
         return result
     }
@@ -85,11 +94,14 @@ struct ObjectDecoder {
     private mutating func decodeMap(_ object: JSONObject, of type: SchemaType) throws(Failure) -> JSONObject {
         guard let element = type.element else { return object }
         var result = JSONObject()
-        for (key, value) in object {
+        let repeated = duplicatesHere
+        for (position, (key, value)) in object.enumerated() {
+            note(repeated, at: position)
             path.append(.key(key))
             result[key] = try decode(value, as: element) ?? Self.zero(of: element)
             path.removeLast()
         }
+        note(repeated, at: object.count)
         return result
     }
 
@@ -204,8 +216,28 @@ struct ObjectDecoder {
     // MARK: Messages
 
     private mutating func noteUnknown(_ name: String, in type: SchemaType) {
-        guard !type.preservesUnknownFields, unknownFields.count < Self.maximumUnknownFields else { return }
-        path.append(.field(name))
+        guard !type.preservesUnknownFields else { return }
+        let parent = pathText
+        note("unknown field \"\(parent.isEmpty ? name : "\(parent).\(name)")\"")
+    }
+
+    static func problem(with duplicate: JSON.DuplicateMember) -> String { "duplicate field \"\(duplicate.path)\"" }
+
+    private mutating func note(_ repeated: [JSON.DuplicateMember], at position: Int) {
+        for duplicate in repeated where duplicate.position == position { note(Self.problem(with: duplicate)) }
+    }
+
+    /// Each problem is told once, however often a field occurs.
+    private mutating func note(_ problem: String) {
+        if problems.count < Self.maximumProblems, !problems.contains(problem) { problems.append(problem) }
+    }
+
+    /// The duplicate members of the object that is being decoded.
+    private var duplicatesHere: [JSON.DuplicateMember] {
+        duplicates.isEmpty ? [] : duplicates[pathText] ?? []
+    }
+
+    private var pathText: String {
         var text = ""
         for element in path {
             switch element {
@@ -213,8 +245,7 @@ struct ObjectDecoder {
             case .index(let index): text += "[\(index)]"
             }
         }
-        unknownFields.append(text)
-        path.removeLast()
+        return text
     }
 
     /// `cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32`

@@ -21,35 +21,66 @@ package enum ObjectRules {
     /// Checks a body against the type of `kind` and gives it its canonical form: without unknown fields, nulls and zero
     /// values where Go leaves them out, with `apiVersion` and `kind`, and with declared defaults.
     ///
-    /// - Parameter duplicates: the paths of duplicate fields that the parser found.
+    /// - Parameter duplicates: the duplicate members that the parser found.
     /// - Throws: 400 for a value of a wrong type, another kind, and under `strict` for unknown and duplicate fields.
     package static func check(
-        _ json: JSON, kind: GroupVersionKind, strictness: Strictness = .warn, duplicates: [String] = []
+        _ json: JSON, kind: GroupVersionKind, strictness: Strictness = .warn, duplicates: [JSON.DuplicateMember] = []
     ) throws(StatusError) -> Checked {
+        try check(json, kind: kind, type: type(of: kind), strictness: strictness, duplicates: duplicates)
+    }
+
+    private static func type(of kind: GroupVersionKind) throws(StatusError) -> SchemaType {
         guard let type = Schema.type(for: kind) else {
             throw .badRequest("no kind \"\(kind.kind)\" is registered for version \"\(kind.groupVersion)\"")
         }
-        return try check(json, kind: kind, type: type, strictness: strictness, duplicates: duplicates)
+        return type
     }
 
     /// Checks a body against a type that was defined at run time.
     package static func check(
         _ json: JSON, kind: GroupVersionKind, type: SchemaType, strictness: Strictness = .warn,
-        duplicates: [String] = []
+        duplicates: [JSON.DuplicateMember] = []
     ) throws(StatusError) -> Checked {
-        let place = "\(kind.kind) in version \"\(kind.version)\" cannot be handled as a \(kind.kind)"
         try checkKind(of: json, kind: kind)
-        var decoder = ObjectDecoder()
-        var result: JSON
         do {
-            result = try decoder.decodeObject(json, as: type)
+            return try decode(json, kind: kind, type: type, strictness, duplicates: duplicates, before: [])
         } catch {
-            throw .badRequest("\(place): \(error.message)")
+            throw .badRequest(
+                "\(kind.kind) in version \"\(kind.version)\" cannot be handled as a \(kind.kind): \(error.message)")
         }
-        let problems =
-            duplicates.map { "duplicate field \"\($0)\"" } + decoder.unknownFields.map { "unknown field \"\($0)\"" }
+    }
+
+    /// Checks what a patch has made of an object; what occurs twice in the patch counts whether it is known or not.
+    ///
+    /// - Parameter duplicates: the duplicate members of the patch.
+    /// - Throws: 400 with what is wrong, in the words of Go's decoder.
+    package static func check(
+        patched json: JSON, kind: GroupVersionKind, strictness: Strictness, duplicates: [JSON.DuplicateMember]
+    ) throws(StatusError) -> Checked {
+        try checkKind(of: json, kind: kind)
+        var problems: [String] = []
+        for duplicate in duplicates {
+            let problem = ObjectDecoder.problem(with: duplicate)
+            if !problems.contains(problem) { problems.append(problem) }
+        }
+        let type = try type(of: kind)
+        do {
+            return try decode(json, kind: kind, type: type, strictness, duplicates: [], before: problems)
+        } catch {
+            throw .badRequest(error.message)
+        }
+    }
+
+    /// - Parameter before: problems that are told first.
+    private static func decode(
+        _ json: JSON, kind: GroupVersionKind, type: SchemaType, _ strictness: Strictness,
+        duplicates: [JSON.DuplicateMember], before: [String]
+    ) throws(ObjectDecoder.Failure) -> Checked {
+        var decoder = ObjectDecoder(duplicates: duplicates)
+        var result = try decoder.decodeObject(json, as: type)
+        let problems = before + decoder.problems
         if strictness == .strict, !problems.isEmpty {
-            throw .badRequest("\(place): strict decoding error: \(problems.joined(separator: ", "))")
+            throw .init(message: "strict decoding error: \(problems.joined(separator: ", "))")
         }
         result["apiVersion"] = .string(kind.groupVersion.description)
         result["kind"] = .string(kind.kind)

@@ -7,10 +7,10 @@ import KubeAPI
 enum SchemaRules {
     /// Checks the shape of a submitted object: `Strict` refuses what `Warn` warns of and `Ignore` drops silently.
     ///
-    /// - Parameter duplicates: the paths of duplicate members that parsing found.
+    /// - Parameter duplicates: the duplicate members that parsing found.
     /// - Throws: `BadRequest` for a value of the wrong type, and in strict mode for unknown and duplicate fields.
     static func check(
-        _ object: KubeObject, _ served: ServedResource, fieldValidation: String, duplicates: [String],
+        _ object: KubeObject, _ served: ServedResource, fieldValidation: String, duplicates: [JSON.DuplicateMember],
         _ warnings: Warnings
     ) throws(StatusError) -> KubeObject {
         let checked = try ObjectRules.check(

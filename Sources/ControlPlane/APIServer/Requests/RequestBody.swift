@@ -10,8 +10,8 @@ import Yams
 /// A decoded request body.
 struct RequestBody: Sendable {
     var json: JSON
-    /// The paths of members that occur twice.
-    var duplicates: [String] = []
+    /// The members that occur twice.
+    var duplicates: [JSON.DuplicateMember] = []
 
     /// Decodes the body by its content type, JSON if there is none.
     ///
@@ -49,7 +49,7 @@ struct RequestBody: Sendable {
     init(json body: ByteBuffer) throws(StatusError) {
         var options = JSON.ParseOptions()
         options.reportsDuplicates = true
-        var found: [String] = []
+        var found: [JSON.DuplicateMember] = []
         do throws(JSONError) {
             json = try JSON.parse(Array(body.readableBytesView), options: options, duplicates: &found)
         } catch {

@@ -93,16 +93,50 @@ struct CheckTests {
         #expect(try ObjectRules.check(JSON.parse(text), kind: pod, strictness: .ignore).warnings == [])
     }
 
-    @Test func duplicateFieldsOfTheParserAreReported() throws {
-        var duplicates: [String] = []
+    private func parse(_ text: String) throws -> (JSON, [JSON.DuplicateMember]) {
+        var duplicates: [JSON.DuplicateMember] = []
         var options = JSON.ParseOptions()
         options.reportsDuplicates = true
-        let bytes = Array(#"{"spec":{"nodeName":"a","nodeName":"b"}}"#.utf8)
-        let json = try JSON.parse(bytes, options: options, duplicates: &duplicates)
-        #expect(
-            try ObjectRules.check(json, kind: pod, duplicates: duplicates).warnings == [
-                #"duplicate field "spec.nodeName""#
-            ])
+        return (try JSON.parse(Array(text.utf8), options: options, duplicates: &duplicates), duplicates)
+    }
+
+    @Test(arguments: [
+        (#"{"spec":{"nodeName":"a","nodeName":"b"}}"#, [#"duplicate field "spec.nodeName""#]),
+        // In the order of the text, as one decoder comes upon them.
+        (
+            #"{"spec":{"foo":1,"nodeName":"a","nodeName":"b","bar":2,"nodeName":"c"},"kind":"Pod","kind":"Pod"}"#,
+            [
+                #"unknown field "spec.foo""#, #"duplicate field "spec.nodeName""#, #"unknown field "spec.bar""#,
+                #"duplicate field "kind""#,
+            ]
+        ),
+        // Of an unknown field no more is known, and nothing of what is in it.
+        (#"{"foo":{"a":1,"a":2},"foo":{"a":1,"a":2}}"#, [#"unknown field "foo""#]),
+        (
+            #"{"metadata":{"labels":{"a":"b","a":"c"}},"spec":{"containers":[{"image":"a","image":"b","x":1}]}}"#,
+            [
+                #"duplicate field "metadata.labels.a""#, #"duplicate field "spec.containers[0].image""#,
+                #"unknown field "spec.containers[0].x""#,
+            ]
+        ),
+    ])
+    func duplicateFieldsAreReportedInTheirOrder(text: String, problems: [String]) throws {
+        let (json, duplicates) = try parse(text)
+        #expect(try ObjectRules.check(json, kind: pod, duplicates: duplicates).warnings == problems)
+    }
+
+    @Test func duplicatesOfAPatchComeBeforeUnknownFields() throws {
+        let (_, duplicates) = try parse(#"{"spec":{"nodeName":"a","nodeName":"b","foo":1,"foo":1}}"#)
+        let patched: JSON = ["spec": ["foo": 1, "nodeName": "b"]]
+        let problems = [
+            #"duplicate field "spec.nodeName""#, #"duplicate field "spec.foo""#, #"unknown field "spec.foo""#,
+        ]
+        let checked = try ObjectRules.check(patched: patched, kind: pod, strictness: .warn, duplicates: duplicates)
+        #expect(checked.warnings == problems)
+        let refusal = #expect(throws: StatusError.self) {
+            try ObjectRules.check(patched: patched, kind: pod, strictness: .strict, duplicates: duplicates)
+        }
+        #expect(refusal?.message == "strict decoding error: \(problems.joined(separator: ", "))")
     }
 
     @Test func otherKindsAreRefused() throws {
