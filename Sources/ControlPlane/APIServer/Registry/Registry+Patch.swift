@@ -13,6 +13,8 @@ extension Registry {
         var subresource: String
         var type: PatchType
         var patch: JSON
+        /// The members that occur twice in the patch.
+        var duplicates: [JSON.DuplicateMember] = []
         var options: WriteOptions
     }
 
@@ -55,7 +57,8 @@ extension Registry {
             result.resourceVersion = ""
         }
         result = try SchemaRules.check(
-            result, served, fieldValidation: request.options.fieldValidation, duplicates: [], context.warnings)
+            patched: result, served, fieldValidation: request.options.fieldValidation,
+            duplicates: request.duplicates, context.warnings)
         return served.servesStoredBytes ? result : ObjectConversion.convert(result, to: served.storedKind)
     }
 

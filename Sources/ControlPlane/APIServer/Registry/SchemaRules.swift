@@ -20,6 +20,29 @@ enum SchemaRules {
         return KubeObject(checked.json)
     }
 
+    /// Checks what a patch has made of an object, and the patch itself.
+    ///
+    /// - Parameter duplicates: the duplicate members of the patch.
+    /// - Throws: `Invalid` (422), as upstream, for what makes a whole object a bad request.
+    static func check(
+        patched object: KubeObject, _ served: ServedResource, fieldValidation: String,
+        duplicates: [JSON.DuplicateMember], _ warnings: Warnings
+    ) throws(StatusError) -> KubeObject {
+        let strictness = ObjectRules.Strictness(rawValue: fieldValidation) ?? .warn
+        do {
+            let checked = try ObjectRules.check(
+                patched: object.json, kind: served.kind, strictness: strictness, duplicates: duplicates)
+            for warning in checked.warnings { warnings.add(warning) }
+            return KubeObject(checked.json)
+        } catch {
+            guard error.code == 400 else { throw error }
+            let value = JSON.string(object.json.text()).text()
+            let cause = StatusError.Cause(
+                reason: "FieldValueInvalid", message: "Invalid value: \(value): \(error.message)", field: "patch")
+            throw invalid(GroupVersionKind("", "", ""), name: "", [cause])
+        }
+    }
+
     /// Sets the defaults of the kind in which the object is kept.
     static func applyDefaults(_ object: inout KubeObject, _ served: ServedResource) throws(StatusError) {
         ObjectRules.applyDefaults(&object.json, kind: served.storedKind)

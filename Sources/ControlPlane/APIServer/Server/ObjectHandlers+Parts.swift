@@ -74,9 +74,9 @@ extension ObjectHandlers {
         _ call: APICall, _ presentation: Presentation, _ context: RequestContext
     ) async throws -> HTTPResponse {
         let options = try call.query.writeOptions("PatchOptions")
-        let (type, patch) = try call.patch()
+        let (type, patch, duplicates) = try call.patch()
         let answer = try await subresources.patch(
-            call.subresourceRequest(options), type: type, patch: patch, context: context)
+            call.subresourceRequest(options), type: type, patch: patch, duplicates: duplicates, context: context)
         var response =
             answer.object.kind == presentation.served.kind.kind
             ? try presentation.response(answer.object, stored: nil, code: 200)
@@ -97,8 +97,8 @@ extension APICall {
             subresource: info.subresource, options: options)
     }
 
-    /// The patch in the body and how it is to be applied.
-    func patch() throws(StatusError) -> (PatchType, JSON) {
+    /// The patch in the body, how it is to be applied, and what occurs twice in it.
+    func patch() throws(StatusError) -> (PatchType, JSON, [JSON.DuplicateMember]) {
         let type = MediaType(request.headers.first(name: "Content-Type") ?? "")
         guard let patchType = PatchType(rawValue: type.type) else {
             throw StatusError(
@@ -107,12 +107,27 @@ extension APICall {
                     + "application/json-patch+json, application/merge-patch+json, "
                     + "application/strategic-merge-patch+json, application/apply-patch+yaml")
         }
-        return (patchType, try patchType == .apply ? RequestBody(yaml: request.body).json : patchJSON())
+        if patchType == .apply { return (patchType, try RequestBody(yaml: request.body).json, []) }
+        guard query["force"] == nil else {
+            throw SchemaRules.invalid(
+                GroupVersionKind("meta.k8s.io", "v1", "PatchOptions"), name: "",
+                [
+                    .init(
+                        reason: "FieldValueForbidden",
+                        message: "Forbidden: may not be specified for non-apply patch", field: "force")
+                ])
+        }
+        return try plainPatch(patchType)
     }
 
-    private func patchJSON() throws(StatusError) -> JSON {
+    private func plainPatch(_ type: PatchType) throws(StatusError) -> (PatchType, JSON, [JSON.DuplicateMember]) {
+        var options = JSON.ParseOptions()
+        // A JSON patch is a list of operations, which upstream takes as it comes.
+        options.reportsDuplicates = type != .json
+        var found: [JSON.DuplicateMember] = []
         do throws(JSONError) {
-            return try JSON.parse(Array(request.body.readableBytesView))
+            let patch = try JSON.parse(Array(request.body.readableBytesView), options: options, duplicates: &found)
+            return (type, patch, found)
         } catch {
             throw .badRequest("error decoding patch: \(error.reason)")
         }

@@ -170,11 +170,11 @@ struct ObjectHandlers: Sendable {
         let presentation = try presentation(call, served)
         let options = try call.query.writeOptions("PatchOptions")
         let context = call.context(user)
-        let (type, patch) = try call.patch()
+        let (type, patch, duplicates) = try call.patch()
         let written = try await registry.patch(
             .init(
                 served: served, namespace: call.info.namespace, name: call.info.name, subresource: "", type: type,
-                patch: patch, options: options), context: context)
+                patch: patch, duplicates: duplicates, options: options), context: context)
         return try respond(written, presentation, code: written.isNew ? 201 : 200, context)
     }
 

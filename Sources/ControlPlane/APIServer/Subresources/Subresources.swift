@@ -73,7 +73,8 @@ package struct Subresources: Sendable {
 
     /// Patches an object or a part of it.
     func patch(
-        _ request: SubresourceRequest, type: PatchType, patch: JSON, context: RequestContext
+        _ request: SubresourceRequest, type: PatchType, patch: JSON, duplicates: [JSON.DuplicateMember] = [],
+        context: RequestContext
     ) async throws -> Patched {
         let served = try registry.served(request.resource)
         if request.subresource == "scale" {
@@ -84,7 +85,7 @@ package struct Subresources: Sendable {
         let written = try await registry.patch(
             .init(
                 served: served, namespace: request.namespace, name: request.name, subresource: request.subresource,
-                type: type, patch: patch, options: request.options), context: context)
+                type: type, patch: patch, duplicates: duplicates, options: request.options), context: context)
         return Patched(object: written.object(as: served), isNew: written.isNew)
     }
 
