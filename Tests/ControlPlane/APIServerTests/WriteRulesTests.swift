@@ -39,6 +39,78 @@ import Testing
 
     // MARK: Versions
 
+    @Test func aPatchNeedsNoVersionWhereAnUpdateDoes() async throws {
+        let test = try await TestRegistry()
+        let lease = try await test.client.create(
+            .leases, object: namespaced(.init("coordination.k8s.io", "v1", "Lease"), "a"))
+        let labelled = try await merge(test, .leases, "a", ["metadata": ["labels": ["x": "y"]]])
+        #expect(labelled.labels == ["x": "y"])
+        var unversioned = labelled
+        unversioned.resourceVersion = ""
+        let refused = await status { [unversioned] in _ = try await test.client.update(.leases, object: unversioned) }
+        #expect(refused?.code == 422)
+        #expect(refused?.message.contains("metadata.resourceVersion: Invalid value") == true)
+        let stale = await status {
+            _ = try await merge(
+                test, .leases, "a",
+                ["metadata": ["resourceVersion": .string(lease.resourceVersion), "labels": ["x": "z"]]])
+        }
+        #expect(stale?.isConflict == true)
+
+        _ = try await test.client.create(
+            Self.budgets,
+            object: namespaced(.init("policy", "v1", "PodDisruptionBudget"), "b", ["spec": ["minAvailable": 1]]))
+        let changed = try await merge(test, Self.budgets, "b", ["spec": ["minAvailable": 2]])
+        #expect(changed.spec["minAvailable"]?.int == 2)
+        let counted = try await merge(
+            test, Self.budgets, "b", ["status": ["currentHealthy": 3]], subresource: "status")
+        #expect(counted.status["currentHealthy"]?.int == 3)
+    }
+
+    @Test func concurrentPatchesOfAVersionedKindAllArrive() async throws {
+        let test = try await TestRegistry()
+        _ = try await test.client.create(
+            .leases, object: namespaced(.init("coordination.k8s.io", "v1", "Lease"), "a"))
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<8 {
+                group.addTask {
+                    _ = try await merge(test, .leases, "a", ["metadata": ["labels": ["l\(number)": "x"]]])
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try await test.client.get(.leases, namespace: "default", name: "a").labels.count == 8)
+    }
+
+    @Test func anAutoscalerIsReplacedWithoutItsVersion() async throws {
+        let test = try await TestRegistry()
+        let scalers = GroupVersionResource("autoscaling", "v2", "horizontalpodautoscalers")
+        let target: JSON = ["kind": "Deployment", "name": "web", "apiVersion": "apps/v1"]
+        var scaler = try await test.client.create(
+            scalers,
+            object: namespaced(
+                .init("autoscaling", "v2", "HorizontalPodAutoscaler"), "a",
+                ["spec": ["scaleTargetRef": target, "maxReplicas": 3]]))
+        scaler.resourceVersion = ""
+        scaler.spec["maxReplicas"] = 4
+        #expect(try await test.client.update(scalers, object: scaler).spec["maxReplicas"]?.int == 4)
+    }
+
+    @Test func appliedStatusNeedsItsObject() async throws {
+        let test = try await TestRegistry()
+        var options = WriteOptions()
+        options.fieldManager = "m"
+        let patch: JSON = [
+            "apiVersion": "v1", "kind": "Pod", "metadata": ["name": "a"], "status": ["phase": "Running"],
+        ]
+        let error = await status { [options] in
+            _ = try await test.client.patch(
+                .pods, namespace: "default", name: "a", subresource: "status", type: .apply, patch: patch,
+                options: options)
+        }
+        #expect(error?.isNotFound == true)
+    }
+
     // MARK: What answers show
 
     // MARK: Volumes and classes

@@ -51,9 +51,9 @@ struct BehaviourTable: Sendable {
 
     private static let conditionallyUpdated: Set<String> = [
         "leases.coordination.k8s.io", "apiservices.apiregistration.k8s.io", "poddisruptionbudgets.policy",
-        "customresourcedefinitions.apiextensions.k8s.io", "horizontalpodautoscalers.autoscaling",
-        "csidrivers.storage.k8s.io", "csinodes.storage.k8s.io", "volumeattachments.storage.k8s.io",
-        "runtimeclasses.node.k8s.io", "validatingwebhookconfigurations.admissionregistration.k8s.io",
+        "customresourcedefinitions.apiextensions.k8s.io", "csidrivers.storage.k8s.io", "csinodes.storage.k8s.io",
+        "volumeattachments.storage.k8s.io", "runtimeclasses.node.k8s.io",
+        "validatingwebhookconfigurations.admissionregistration.k8s.io",
         "mutatingwebhookconfigurations.admissionregistration.k8s.io",
     ]
 

@@ -38,7 +38,8 @@ extension Registry {
             if isApply { return try applied(request, to: current, context) }
             return try patched(request, current, context)
         }
-        update.createsIfMissing = isApply
+        // There is no part of an object that is missing.
+        update.createsIfMissing = isApply && request.subresource.isEmpty
         update.recording = isApply ? .done : .update
         return try await self.update(update, context: context)
     }
@@ -52,10 +53,7 @@ extension Registry {
         let shown = served.servesStoredBytes ? current : ObjectConversion.convert(current, to: served.kind)
         var result = KubeObject(
             try PatchApplication.apply(request.type, request.patch, to: shown.json, schema: served.info.type))
-        if result.resourceVersion == current.resourceVersion, request.patch["metadata"]?["resourceVersion"] == nil {
-            // The patch did not ask for this version, so another one will do as well.
-            result.resourceVersion = ""
-        }
+        // The result keeps the version of what it was made from, which is an update's condition for some kinds.
         result = try SchemaRules.check(
             patched: result, served, fieldValidation: request.options.fieldValidation,
             duplicates: request.duplicates, context.warnings)
