@@ -171,4 +171,13 @@ import Testing
         #expect(try await write("Warn") == problems)
         #expect(try await write("Ignore") == [])
     }
+
+    @Test func reviewsHaveNoTables() throws {
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io"
+        let error = #expect(throws: StatusError.self) {
+            try Negotiated.choose(accept: table, supportsTables: false)
+        }
+        #expect(error?.code == 406)
+        #expect(try Negotiated.choose(accept: "\(table),application/json", supportsTables: false) == .json)
+    }
 }

@@ -35,6 +35,8 @@ package enum Representation: Hashable, Sendable {
     case table(version: String)
     /// `PartialObjectMetadata` or its list.
     case metadata(version: String)
+
+    var isTable: Bool { if case .table = self { true } else { false } }
 }
 
 /// What the server may answer with.
@@ -69,17 +71,21 @@ package struct Negotiated: Hashable, Sendable {
 
     /// Chooses the first acceptable form.
     ///
-    /// - Parameter supportsProtobuf: whether the object has a protobuf form; those of custom kinds have none.
+    /// - Parameters:
+    ///   - supportsTables: whether the objects can be shown as a table.
+    ///   - supportsProtobuf: whether the object has a protobuf form; those of custom kinds have none.
     /// - Throws: `NotAcceptable` (406) when the server has nothing that the client takes.
     package static func choose(
-        accept: String?, supportsProtobuf: @autoclosure () -> Bool = false
+        accept: String?, supportsTables: Bool = true, supportsProtobuf: @autoclosure () -> Bool = false
     ) throws(StatusError) -> Negotiated {
         guard let accept, !accept.isEmpty, accept != "application/json", accept != "*/*" else { return .json }
         for type in ranked(accept) {
             switch type.type {
             case "application/json", "application/*", "*/*":
                 guard let target = type.parameters["as"] else { return .json }
-                if let representation = representation(target, type.parameters) {
+                if let representation = representation(target, type.parameters),
+                    supportsTables || !representation.isTable
+                {
                     return Negotiated(representation: representation)
                 }
             case "application/yaml": return Negotiated(contentType: "application/yaml")

@@ -46,4 +46,11 @@ extension APICall {
         try .choose(
             accept: request.headers.first(name: "Accept"), supportsProtobuf: KubeProtobuf.supports(kind))
     }
+
+    /// The form of an answer that is made up for one request, such as a review, of which there are no tables.
+    func formWithoutTable(of kind: GroupVersionKind) throws(StatusError) -> Negotiated {
+        try .choose(
+            accept: request.headers.first(name: "Accept"), supportsTables: false,
+            supportsProtobuf: KubeProtobuf.supports(kind))
+    }
 }

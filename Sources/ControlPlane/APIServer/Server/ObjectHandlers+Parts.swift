@@ -26,10 +26,11 @@ extension ObjectHandlers {
         case "get": return try await getPart(call, served, presentation)
         case "create":
             let options = try call.query.writeOptions("CreateOptions")
+            let form = try call.formWithoutTable(of: part.kind)
             let object = try Self.typed(try RequestBody(call.request, expecting: part.kind).json, as: part.kind)
             let answer = try await subresources.create(
                 call.subresourceRequest(options), object: object, context: context)
-            return try Responses.object(answer.json, code: 201, in: call.form(of: part.kind))
+            return try Responses.object(answer.json, code: 201, in: form)
         case "update": return try await updatePart(call, served, part, presentation, context)
         case "patch": return try await patchPart(call, presentation, context)
         default: throw Self.methodNotAllowed

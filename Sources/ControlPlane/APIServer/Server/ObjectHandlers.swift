@@ -252,11 +252,12 @@ struct ObjectHandlers: Sendable {
         guard let info = registry.catalogue.table[call.info.groupVersionResource] else {
             throw Registry.noSuchResource
         }
+        let form = try call.formWithoutTable(of: info.groupVersionKind)
         let object = try Self.typed(
             try RequestBody(call.request, expecting: info.groupVersionKind).json, as: info.groupVersionKind)
         let answer = try reviews.answer(
             call.info.groupVersionResource, namespace: call.info.namespace, object, user: user)
-        return try Responses.object(answer.json, code: 201, in: call.form(of: info.groupVersionKind))
+        return try Responses.object(answer.json, code: 201, in: form)
     }
 
     private func answerUnstored(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
