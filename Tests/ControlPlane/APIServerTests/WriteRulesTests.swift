@@ -113,6 +113,65 @@ import Testing
 
     // MARK: What answers show
 
+    @Test func aDryRunHasNoVersion() async throws {
+        let test = try await TestRegistry()
+        var options = WriteOptions()
+        options.dryRun = true
+        let served = try test.registry.served(.configMaps)
+        let written = try await test.registry.create(
+            served, namespace: "default", object: configMap("a", ["k": "v"]), options: options,
+            context: RequestContext(user: .loopback))
+        let metadata = try #require(try JSON.parse(written.bytes)["metadata"])
+        #expect(metadata["resourceVersion"] == nil)
+        #expect(metadata["name"] == "a")
+        #expect(metadata["uid"] != nil)
+    }
+
+    @Test(arguments: [
+        (#"{"kind":"A","apiVersion":"v1","metadata":{"name":"a"}}"#, #"{"name":"a"}"#),
+        (#"{"kind":"A","apiVersion":"v1","metadata":{"labels":{}}}"#, #"{"labels":{}}"#),
+        (#"{"kind":"A","apiVersion":"v1","metadata":{"name":"a","labels":{}}}"#, #"{"name":"a","labels":{}}"#),
+        (#"{"kind":"A","apiVersion":"v1","metadata":{}}"#, #"{}"#),
+    ])
+    func bytesCanDoWithoutAVersion(text: String, metadata: String) throws {
+        let encoded = ObjectCodec.encode(KubeObject(try JSON.parse(text)))
+        #expect(try JSON.parse(encoded.bytes(at: nil))["metadata"]?.text() == metadata)
+    }
+
+    @Test(arguments: [
+        ("apps", "v1", "ReplicaSet", #"{"replicas":0}"#),
+        ("apps", "v1", "Deployment", "{}"),
+        ("apps", "v1", "StatefulSet", #"{"replicas":0,"availableReplicas":0}"#),
+        ("networking.k8s.io", "v1", "Ingress", #"{"loadBalancer":{}}"#),
+        ("", "v1", "Service", #"{"loadBalancer":{}}"#),
+    ])
+    func aNewStatusHasItsZeros(group: String, version: String, kind: String, status: String) throws {
+        #expect(ObjectRules.emptyStatus(of: .init(group, version, kind)) == (try JSON.parse(status)))
+    }
+
+    @Test func aNewBudgetCountsNothing() async throws {
+        let test = try await TestRegistry()
+        let created = try await test.client.create(
+            Self.budgets,
+            object: namespaced(
+                .init("policy", "v1", "PodDisruptionBudget"), "b",
+                ["spec": ["minAvailable": 1], "status": ["disruptionsAllowed": 9]]))
+        #expect(
+            created.status == [
+                "disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0,
+            ])
+    }
+
+    @Test func anObjectThatIsBeingDeletedHasNoEmptyFinalizers() async throws {
+        let test = try await TestRegistry()
+        _ = try await test.client.create(.namespaces, object: object(.init("", "v1", "Namespace"), "n"))
+        let served = try test.registry.served(.namespaces)
+        let marked = try await test.registry.delete(
+            served, namespace: "", name: "n", options: .init(), context: RequestContext(user: .loopback))
+        #expect(marked.object.isBeingDeleted)
+        #expect(marked.object.metadata["finalizers"] == nil)
+    }
+
     // MARK: Volumes and classes
 
     private func claim(_ name: String, _ spec: JSON = [:]) -> KubeObject {

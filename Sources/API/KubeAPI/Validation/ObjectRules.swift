@@ -102,6 +102,13 @@ package enum ObjectRules {
         }
     }
 
+    /// The status of an object of which nobody has found out anything yet: the zero values that Go writes.
+    package static func emptyStatus(of kind: GroupVersionKind) -> JSON {
+        guard let status = Schema.type(for: kind)?.field("status") else { return .object([:]) }
+        let zero = ObjectDecoder.zero(of: status.type)
+        return zero.object == nil ? .object([:]) : zero
+    }
+
     /// Sets upstream's defaults; an object that has them already stays as it is.
     package static func applyDefaults(_ json: inout JSON, kind: GroupVersionKind) {
         Defaults.rule(for: kind)?(&json)

@@ -11,10 +11,20 @@ struct EncodedObject: Sendable {
     /// Where the digits of `metadata.resourceVersion` belong.
     var revisionOffset: Int
 
-    /// The bytes with a revision, or without one (`"resourceVersion":""`) for a dry run.
+    /// What comes before the digits.
+    static let member = "\"resourceVersion\":\""
+
+    /// The bytes with a revision, or without the member for an object that is not stored (a dry run).
     func bytes(at revision: Revision?) -> [UInt8] {
-        guard let revision else { return bytes }
         var result = bytes
+        guard let revision else {
+            let first = revisionOffset - Self.member.utf8.count
+            let hasNext = bytes[revisionOffset + 1] == UInt8(ascii: ",")
+            let hasPrevious = bytes[first - 1] == UInt8(ascii: ",")
+            result.removeSubrange(
+                (hasPrevious && !hasNext ? first - 1 : first)..<(hasNext ? revisionOffset + 2 : revisionOffset + 1))
+            return result
+        }
         result.insert(contentsOf: String(revision).utf8, at: revisionOffset)
         return result
     }
@@ -39,7 +49,7 @@ enum ObjectCodec {
             append(key, value, to: &bytes)
             bytes.append(UInt8(ascii: ","))
         }
-        bytes.append(contentsOf: "\"resourceVersion\":\"".utf8)
+        bytes.append(contentsOf: EncodedObject.member.utf8)
         let offset = bytes.count
         bytes.append(UInt8(ascii: "\""))
         for (key, value) in metadata where key != "resourceVersion" && !metadataBeforeVersion.contains(key) {

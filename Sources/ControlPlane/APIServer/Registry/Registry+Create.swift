@@ -113,7 +113,7 @@ extension Registry {
         object.metadata = metadata
         if served.hasStatus, !traits.keepsStatusOnCreate {
             for member in traits.statusMembers where object.json[member] != nil || member == "status" {
-                object.json[member] = member == "status" ? .object([:]) : nil
+                object.json[member] = member == "status" ? ObjectRules.emptyStatus(of: served.storedKind) : JSON?.none
             }
         }
     }
@@ -125,7 +125,7 @@ extension Registry {
         let key = served.key(namespace: object.namespace, name: object.name)
         if options.dryRun {
             if let existing = storage.snapshot().get(key) { throw Self.alreadyExists(served, object.name, existing) }
-            return Written(object: object, bytes: encoded.bytes, isNew: true)
+            return Written(object: object, bytes: encoded.bytes(at: nil), isNew: true)
         }
         let mutation = Mutation(
             key: key, condition: .absent, change: .put(encoded.bytes, revisionOffset: encoded.revisionOffset))

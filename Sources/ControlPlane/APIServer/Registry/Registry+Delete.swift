@@ -67,7 +67,7 @@ extension Registry {
     ) -> DeletionPlan {
         var marked = object
         let finalizers = Self.finalizers(object, options, served.behaviour.traits.defaultPropagation)
-        marked.json["metadata", "finalizers"] = finalizers.isEmpty ? nil : JSON(finalizers)
+        marked.json["metadata", "finalizers"] = finalizers.isEmpty ? JSON?.none : JSON(finalizers)
         let staysForOthers = !finalizers.isEmpty || served.behaviour.blocksRemoval(object)
         let grace = served.behaviour.gracePeriod(object, options)
         if object.isBeingDeleted {
