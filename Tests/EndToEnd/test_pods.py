@@ -148,6 +148,10 @@ class DeploymentTests(NodeTestCase):
         node = self.node
         node.apply(self.deployment("web"))
         node.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+        made = node.json("get", "deployment", "web")
+        self.assertEqual(made["metadata"]["annotations"]["deployment.kubernetes.io/revision"], "1")
+        # The controller's note of the revision is part of the status, and no new generation.
+        self.assertEqual((made["metadata"]["generation"], made["status"]["observedGeneration"]), (1, 1))
         node.kubectl("scale", "deployment/web", "--replicas=4")
         node.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
         self.assertEqual(node.json("get", "deployment", "web")["status"]["readyReplicas"], 4)

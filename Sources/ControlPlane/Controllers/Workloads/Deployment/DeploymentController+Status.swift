@@ -7,19 +7,19 @@ import KubeClient
 extension DeploymentController {
     /// Writes the status and the revision annotation if they changed; gives when the progress deadline is to be checked.
     func updateStatus(_ rollout: Rollout) async throws -> Duration? {
-        var object = rollout.deployment.object
-        if let revision = rollout.revisionChanged, object.annotations[DeploymentAnnotations.revision] != revision {
-            object = try await context.client.patch(
-                .deployments, namespace: object.namespace, name: object.name, subresource: nil, type: .merge,
-                patch: ["metadata": ["annotations": [DeploymentAnnotations.revision: .string(revision)]]],
-                options: .init())
-        }
+        let object = rollout.deployment.object
         var updated = object
+        // Written with the status, as upstream does: the controller's own note is no new generation.
+        if let revision = rollout.revisionChanged {
+            updated.json["metadata", "annotations", DeploymentAnnotations.revision] = .string(revision)
+        }
         updated.status = counts(rollout, over: object.status, generation: rollout.deployment.object.generation)
         setAvailability(&updated, rollout)
         setProgress(&updated, rollout)
         // The time of the last update alone is no change worth a write.
-        if Self.significant(updated.status) != Self.significant(object.status) {
+        if Self.significant(updated.status) != Self.significant(object.status)
+            || updated.annotations != object.annotations
+        {
             _ = try await context.client.updateStatus(.deployments, object: updated)
         }
         return secondsToDeadline(of: updated, rollout).map { .seconds($0) }
