@@ -183,6 +183,6 @@ package final class ReplicaController: ControlLoop {
 
     /// Sets a count that is left out when it is zero, as upstream's `omitempty`.
     private static func set(_ status: inout JSON, _ field: String, _ count: Int) {
-        status[field] = count == 0 ? nil : JSON(count)
+        status[field] = count == 0 ? JSON?.none : JSON(count)
     }
 }

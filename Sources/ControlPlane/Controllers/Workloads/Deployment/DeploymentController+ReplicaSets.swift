@@ -30,7 +30,7 @@ extension DeploymentController {
         }
         updated.json["metadata", "annotations"] = JSON(annotations)
         updated.json["spec", "minReadySeconds"] =
-            deployment.minReadySeconds == 0 ? nil : JSON(deployment.minReadySeconds)
+            deployment.minReadySeconds == 0 ? JSON?.none : JSON(deployment.minReadySeconds)
         rollout.revisionChanged = annotations[DeploymentAnnotations.revision]
         if updated.annotations == current.object.annotations,
             updated.spec["minReadySeconds"]?.int ?? 0 == current.object.spec["minReadySeconds"]?.int ?? 0

@@ -27,7 +27,7 @@ extension DeploymentController {
 
     private func counts(_ rollout: Rollout, over status: JSON, generation: Int) -> JSON {
         var status = status
-        func set(_ field: String, _ count: Int) { status[field] = count == 0 ? nil : JSON(count) }
+        func set(_ field: String, _ count: Int) { status[field] = count == 0 ? JSON?.none : JSON(count) }
         let current = rollout.current
         let available = rollout.owned.reduce(0) { $0 + $1.availableReplicas }
         status["observedGeneration"] = JSON(generation)
