@@ -183,6 +183,51 @@ import Testing
 
     // MARK: Refusals
 
+    @Test func anEvictionWaitsForABudgetThatNobodyHasCounted() async throws {
+        let test = try await TestRegistry()
+        _ = try await test.client.create(
+            .serviceAccounts, object: namespaced(.init("", "v1", "ServiceAccount"), "default"))
+        var pod = namespaced(
+            .init("", "v1", "Pod"), "p", ["spec": ["containers": [["name": "c", "image": "i"]]]])
+        pod.json["metadata", "labels"] = ["a": "b"]
+        var running = try await test.client.create(.pods, object: pod)
+        running.status = ["phase": "Running", "conditions": [["type": "Ready", "status": "True"]]]
+        _ = try await test.client.updateStatus(.pods, object: running)
+        let selector: JSON = ["matchLabels": ["a": "b"]]
+        _ = try await test.client.create(
+            Self.budgets,
+            object: namespaced(
+                .init("policy", "v1", "PodDisruptionBudget"), "pdb",
+                ["spec": ["minAvailable": 1, "selector": selector]]))
+        let eviction = namespaced(.init("policy", "v1", "Eviction"), "p")
+        func evict() async -> StatusError? {
+            await status {
+                _ = try await test.client.create(
+                    .pods, namespace: "default", name: "p", subresource: "eviction", object: eviction,
+                    options: .init())
+            }
+        }
+        let early = await evict()
+        #expect(early?.code == 429)
+        #expect(early?.message == "Cannot evict pod as it would violate the pod's disruption budget.")
+        #expect(
+            early?.details?.causes.first?.message
+                == "The disruption budget pdb is still being processed by the server.")
+        #expect(early?.details?.retryAfterSeconds == 10)
+        let counted: JSON = ["observedGeneration": 1, "desiredHealthy": 1, "currentHealthy": 1]
+        _ = try await merge(test, Self.budgets, "pdb", ["status": counted], subresource: "status")
+        let late = await evict()
+        #expect(late?.details?.retryAfterSeconds == 0)
+        #expect(
+            late?.details?.causes.first?.message
+                == "The disruption budget pdb needs 1 healthy pods and has 1 currently")
+        // A pod that is not ready counts for nothing, so that its going takes nothing from a budget that is kept.
+        _ = try await merge(
+            test, .pods, "p", ["status": ["conditions": [["type": "Ready", "status": "False"]]]],
+            subresource: "status")
+        #expect(await evict() == nil)
+    }
+
     // MARK: Requests
 
     private func patchCall(_ type: String, _ query: String, _ body: String) -> APICall {

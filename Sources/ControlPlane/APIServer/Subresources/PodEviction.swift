@@ -54,6 +54,7 @@ struct PodEviction: Sendable {
             throw StatusError.internalError(
                 "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.")
         }
+        if !PodView(pod).isReady, Self.letsUnhealthyGo(budget) { return }
         var options = WriteOptions()
         options.dryRun = isDryRun
         let time = registry.clock.timestamp
@@ -62,10 +63,10 @@ struct PodEviction: Sendable {
             subresource: "status", options: options
         ) { current in
             guard var current else { throw StatusError.notFound(Self.budgets, budget.name) }
+            let observed = current.status["observedGeneration"]?.int ?? 0
+            guard observed >= current.generation else { throw Self.refusalForNow(current) }
             let allowed = current.status["disruptionsAllowed"]?.int ?? 0
-            guard allowed > 0, (current.status["observedGeneration"]?.int ?? 0) >= current.generation else {
-                throw Self.refusal(current)
-            }
+            guard allowed > 0 else { throw Self.refusal(current) }
             current.json["status", "disruptionsAllowed"] = JSON(allowed - 1)
             current.json["status", "disruptedPods", pod.name] = .string(time)
             return current
@@ -73,18 +74,33 @@ struct PodEviction: Sendable {
         _ = try await registry.update(update, context: context)
     }
 
+    /// Whether pods that are not ready may go whatever else the budget says (`unhealthyPodEvictionPolicy`).
+    private static func letsUnhealthyGo(_ budget: KubeObject) -> Bool {
+        if budget.spec["unhealthyPodEvictionPolicy"]?.string == "AlwaysAllow" { return true }
+        let needed = budget.status["desiredHealthy"]?.int ?? 0
+        return needed > 0 && budget.status["currentHealthy"]?.int ?? 0 >= needed
+    }
+
     private static func refusal(_ budget: KubeObject) -> StatusError {
-        var error = StatusError(
-            code: 429, reason: StatusError.Reason.tooManyRequests,
-            message: "Cannot evict pod as it would violate the pod's disruption budget.", details: .init())
         let needed = budget.status["desiredHealthy"]?.int ?? 0
         let healthy = budget.status["currentHealthy"]?.int ?? 0
-        error.details?.causes = [
-            .init(
-                reason: "DisruptionBudget",
-                message:
-                    "The disruption budget \(budget.name) needs \(needed) healthy pods and has \(healthy) currently")
-        ]
+        return refusal("The disruption budget \(budget.name) needs \(needed) healthy pods and has \(healthy) currently")
+    }
+
+    /// What to wait for when nobody has yet worked out what the budget allows, in seconds (upstream's number).
+    private static let processingSeconds = 10
+
+    private static func refusalForNow(_ budget: KubeObject) -> StatusError {
+        var error = refusal("The disruption budget \(budget.name) is still being processed by the server.")
+        error.details?.retryAfterSeconds = processingSeconds
         return error
+    }
+
+    private static func refusal(_ cause: String) -> StatusError {
+        var details = StatusError.Details()
+        details.causes = [.init(reason: "DisruptionBudget", message: cause)]
+        return StatusError(
+            code: 429, reason: StatusError.Reason.tooManyRequests,
+            message: "Cannot evict pod as it would violate the pod's disruption budget.", details: details)
     }
 }
