@@ -188,6 +188,33 @@ class DeploymentTests(NodeTestCase):
             return [pod for pod in pods if pod["metadata"]["name"] != first and pod["status"]["phase"] == "Running"]
         until(replaced)
 
+    def test_evicts_as_the_budget_allows(self):
+        node = self.node
+        node.apply(self.deployment("budgeted"))
+        node.kubectl("rollout", "status", "deployment/budgeted", "--timeout=60s")
+        node.apply(json.dumps({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "budget"},
+                               "spec": {"maxUnavailable": 0, "selector": {"matchLabels": {"app": "budgeted"}}}}))
+
+        def allowed():
+            status = node.json("get", "pdb", "budget")["status"]
+            return status.get("disruptionsAllowed") if status.get("currentHealthy") == 2 else None
+
+        def evict():
+            name = node.json("get", "pods", "-l", "app=budgeted")["items"][0]["metadata"]["name"]
+            eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+            return node.kubectl("create", "--raw", f"/api/v1/namespaces/default/pods/{name}/eviction", "-f", "-",
+                                input=json.dumps(eviction), check=False)
+
+        until(lambda: allowed() == 0)
+        refused = evict()
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("Cannot evict pod as it would violate the pod's disruption budget", refused.stderr)
+        node.kubectl("patch", "pdb", "budget", "--type=merge", "-p", '{"spec":{"maxUnavailable":1}}')
+        until(lambda: allowed() == 1)
+        self.assertEqual(evict().returncode, 0)
+        until(lambda: allowed() == 1)
+        node.kubectl("delete", "deployment/budgeted", "pdb/budget")
+
     def test_orphans_when_asked(self):
         node = self.node
         node.apply(self.deployment("orphaning", replicas=1))

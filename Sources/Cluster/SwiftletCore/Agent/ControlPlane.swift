@@ -57,6 +57,7 @@ struct ControlPlane: Sendable {
             ReplicaController(.replicaSet, context: context),
             ReplicaController(.replicationController, context: context),
             DeploymentController(context: context),
+            DisruptionController(context: context),
             EndpointsController(context: context),
             VolumeController(context: context),
             NodeRangeController(
