@@ -181,6 +181,75 @@ import Testing
         return namespaced(.init("", "v1", "PersistentVolumeClaim"), name, ["spec": spec])
     }
 
+    @Test func volumesAndClaimsAreProtectedFromTheStart() async throws {
+        let test = try await TestRegistry()
+        let claim = try await test.client.create(Self.claims, object: claim("a"))
+        #expect(claim.finalizers == ["kubernetes.io/pvc-protection"])
+        #expect(claim.status["phase"] == "Pending")
+        #expect(claim.spec["storageClassName"] == nil)
+        var volume = object(
+            .init("", "v1", "PersistentVolume"), "v",
+            [
+                "spec": [
+                    "capacity": ["storage": "1Gi"], "accessModes": ["ReadWriteOnce"], "hostPath": ["path": "/data"],
+                ]
+            ])
+        volume.json["metadata", "finalizers"] = ["example.com/a", "kubernetes.io/pv-protection"]
+        let created = try await test.client.create(.persistentVolumes, object: volume)
+        #expect(created.finalizers == ["example.com/a", "kubernetes.io/pv-protection"])
+        #expect(created.status["phase"] == "Pending")
+        #expect(created.status["lastPhaseTransitionTime"]?.string == created.creationTimestamp)
+    }
+
+    @Test func claimsGetTheDefaultClassUnlessTheyNameOne() async throws {
+        let test = try await TestRegistry()
+        let classes = GroupVersionResource("storage.k8s.io", "v1", "storageclasses")
+        for name in ["b", "a", "other"] {
+            var storageClass = object(
+                .init("storage.k8s.io", "v1", "StorageClass"), name, ["provisioner": "example.com/p"])
+            if name != "other" {
+                storageClass.json["metadata", "annotations"] = ["storageclass.kubernetes.io/is-default-class": "true"]
+            }
+            _ = try await test.client.create(classes, object: storageClass)
+        }
+        let chosen = try await test.client.create(Self.claims, object: claim("none"))
+        // Equally old, so the first by name.
+        #expect(chosen.spec["storageClassName"] == "a")
+        let named = try await test.client.create(Self.claims, object: claim("named", ["storageClassName": "other"]))
+        #expect(named.spec["storageClassName"] == "other")
+        let empty = try await test.client.create(Self.claims, object: claim("empty", ["storageClassName": ""]))
+        #expect(empty.spec["storageClassName"] == "")
+    }
+
+    @Test func theNewestDefaultClassWins() {
+        func candidate(_ name: String, _ time: String, _ mark: JSON) -> KubeObject {
+            KubeObject([
+                "metadata": ["name": .string(name), "creationTimestamp": .string(time), "annotations": ["d": mark]]
+            ])
+        }
+        let all = [
+            candidate("old", "2026-01-01T00:00:00Z", "true"), candidate("new", "2026-01-02T00:00:00Z", "true"),
+            candidate("not", "2026-01-03T00:00:00Z", "false"),
+        ]
+        #expect(DefaultClass.newest(of: all, markedBy: ["d"]) == "new")
+        #expect(DefaultClass.newest(of: all, markedBy: ["e"]) == nil)
+    }
+
+    @Test func ingressesGetTheDefaultClass() async throws {
+        let test = try await TestRegistry()
+        var ingressClass = object(
+            .init("networking.k8s.io", "v1", "IngressClass"), "nginx", ["spec": ["controller": "example.com/c"]])
+        ingressClass.json["metadata", "annotations"] = ["ingressclass.kubernetes.io/is-default-class": "true"]
+        _ = try await test.client.create(.init("networking.k8s.io", "v1", "ingressclasses"), object: ingressClass)
+        let ingresses = GroupVersionResource("networking.k8s.io", "v1", "ingresses")
+        let spec: JSON = ["spec": ["defaultBackend": ["service": ["name": "s", "port": ["number": 80]]]]]
+        var ingress = namespaced(.init("networking.k8s.io", "v1", "Ingress"), "a", spec)
+        #expect(try await test.client.create(ingresses, object: ingress).spec["ingressClassName"] == "nginx")
+        ingress.name = "b"
+        ingress.json["metadata", "annotations"] = ["kubernetes.io/ingress.class": "traefik"]
+        #expect(try await test.client.create(ingresses, object: ingress).spec["ingressClassName"] == nil)
+    }
+
     // MARK: Refusals
 
     @Test func anEvictionWaitsForABudgetThatNobodyHasCounted() async throws {

@@ -12,8 +12,9 @@ struct BehaviourTable: Sendable {
         special["services"] = ServiceBehaviour(settings: settings)
         special["secrets"] = SecretBehaviour()
         special["configmaps"] = ImmutableDataBehaviour(traits: Self.traits("configmaps"))
-        special["persistentvolumes"] = PhaseBehaviour(traits: Self.traits("persistentvolumes"))
-        special["persistentvolumeclaims"] = PhaseBehaviour(traits: Self.traits("persistentvolumeclaims"))
+        special["persistentvolumes"] = VolumeBehaviour()
+        special["persistentvolumeclaims"] = ClaimBehaviour()
+        special["ingresses.networking.k8s.io"] = IngressBehaviour()
         special["priorityclasses.scheduling.k8s.io"] = PriorityClassBehaviour()
         special["certificatesigningrequests.certificates.k8s.io"] = SigningRequestBehaviour(
             authorizer: authorizer)

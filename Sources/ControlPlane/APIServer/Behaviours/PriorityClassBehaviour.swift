@@ -3,15 +3,6 @@
 import JSON
 import KubeAPI
 
-/// Objects that begin in the phase `Pending`: volumes and claims.
-struct PhaseBehaviour: ResourceBehaviour {
-    let traits: ResourceTraits
-
-    func prepare(_ change: Change, _ object: inout KubeObject) async throws {
-        if change.operation == .create { object.status = ["phase": "Pending"] }
-    }
-}
-
 /// Priority classes: the numbers of the system are the system's.
 struct PriorityClassBehaviour: ResourceBehaviour {
     var traits: ResourceTraits { BehaviourTable.traits("priorityclasses.scheduling.k8s.io") }
