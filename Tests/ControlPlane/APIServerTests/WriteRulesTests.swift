@@ -252,6 +252,21 @@ import Testing
 
     // MARK: Refusals
 
+    @Test func systemPriorityClassesStay() async throws {
+        let test = try await TestRegistry()
+        let name = "system-node-critical"
+        _ = try await test.client.create(
+            .priorityClasses,
+            object: object(.init("scheduling.k8s.io", "v1", "PriorityClass"), name, ["value": 2_000_001_000]))
+        let error = await status {
+            try await test.client.delete(.priorityClasses, namespace: nil, name: name, options: .init())
+        }
+        #expect(error?.code == 403)
+        #expect(
+            error?.message == #"priorityclasses.scheduling.k8s.io "\#(name)" is forbidden: "#
+                + "this is a system priority class and cannot be deleted")
+    }
+
     @Test func anEvictionWaitsForABudgetThatNobodyHasCounted() async throws {
         let test = try await TestRegistry()
         _ = try await test.client.create(

@@ -11,6 +11,15 @@ struct PriorityClassBehaviour: ResourceBehaviour {
     private static let highest = 1_000_000_000
     private static let prefix = "system-"
 
+    /// Classes that components of the cluster ask for by name.
+    private static let system: Set<String> = ["system-node-critical", "system-cluster-critical"]
+
+    func admitDeletion(_ change: Change, _ object: KubeObject, _ options: inout DeleteOptions) async throws {
+        if Self.system.contains(object.name) {
+            throw change.forbidden(object.name, "this is a system priority class and cannot be deleted")
+        }
+    }
+
     func problems(_ change: Change, _ object: KubeObject) -> [StatusError.Cause] {
         let value = object.json["value"]?.int ?? 0
         if let old = change.old {
