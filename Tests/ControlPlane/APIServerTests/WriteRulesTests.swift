@@ -267,6 +267,24 @@ import Testing
                 + "this is a system priority class and cannot be deleted")
     }
 
+    @Test func aNodeKeepsItsRangesAndItsProvider() async throws {
+        let test = try await TestRegistry()
+        _ = try await test.client.create(.nodes, object: object(.init("", "v1", "Node"), "n"))
+        func patch(_ spec: JSON) async -> StatusError? {
+            await status { _ = try await merge(test, .nodes, "n", ["spec": spec], isNamespaced: false) }
+        }
+        #expect(await patch(["podCIDR": "10.1.0.0/24", "podCIDRs": ["10.1.0.0/24"], "providerID": "a://b"]) == nil)
+        #expect(
+            await patch(["podCIDR": "10.2.0.0/24"])?.message
+                == #"Node "n" is invalid: spec.podCIDRs: Forbidden: node updates may not change podCIDR except "#
+                + #"from "" to valid"#)
+        #expect(await patch(["podCIDR": nil, "podCIDRs": nil])?.code == 422)
+        #expect(
+            await patch(["providerID": "c://d"])?.message
+                == #"Node "n" is invalid: spec.providerID: Forbidden: node updates may not change providerID except "#
+                + #"from "" to valid"#)
+    }
+
     @Test func anEvictionWaitsForABudgetThatNobodyHasCounted() async throws {
         let test = try await TestRegistry()
         _ = try await test.client.create(

@@ -45,6 +45,27 @@ extension Validator {
         }
     }
 
+    /// The ranges of a node; where its two fields differ, the older one says what is meant (upstream's conversion).
+    private static func ranges(_ node: JSON) -> [JSON] {
+        let list = node["spec"]?.list("podCIDRs") ?? []
+        let first = node["spec"]?.text("podCIDR") ?? ""
+        return first.isEmpty || list.first?.string == first ? list : [.string(first)]
+    }
+
+    private mutating func nodeUpdate(_ new: JSON, _ old: JSON) {
+        let spec = FieldPath("spec")
+        let ranges = Self.ranges(old)
+        if !ranges.isEmpty, Self.ranges(new) != ranges {
+            let reason = "node updates may not change podCIDR except from \"\" to valid"
+            add(.forbidden(spec.child("podCIDRs"), reason))
+        }
+        let provider = old["spec"]?.text("providerID") ?? ""
+        if !provider.isEmpty, new["spec"]?.text("providerID") != provider {
+            let reason = "node updates may not change providerID except from \"\" to valid"
+            add(.forbidden(spec.child("providerID"), reason))
+        }
+    }
+
     /// The rules of a kind for what may not change.
     mutating func changes(_ new: JSON, _ old: JSON, _ kind: GroupVersionKind) {
         let spec = FieldPath("spec")
@@ -54,12 +75,7 @@ extension Validator {
         case "/ConfigMap", "/Secret": frozenData(new, old)
         case "/PersistentVolume": persistentVolumeUpdate(new, old)
         case "/PersistentVolumeClaim": claimUpdate(new, old)
-        case "/Node":
-            let ranges = old["spec"]?.list("podCIDRs") ?? []
-            if !ranges.isEmpty, new["spec"]?.list("podCIDRs") != ranges {
-                let reason = "node updates may not change podCIDR except from \"\" to valid"
-                add(.forbidden(spec.child("podCIDRs"), reason))
-            }
+        case "/Node": nodeUpdate(new, old)
         case "apps/Deployment", "apps/ReplicaSet", "apps/DaemonSet":
             unchanged(new["spec"]?.value("selector"), old["spec"]?.value("selector"), spec.child("selector"))
         case "apps/StatefulSet": statefulSetUpdate(new, old)
