@@ -285,6 +285,23 @@ import Testing
                 + #"from "" to valid"#)
     }
 
+    @Test func finalizersAreStandardOrQualified() async throws {
+        let test = try await TestRegistry()
+        var map = configMap("a")
+        map.json["metadata", "finalizers"] = ["bad"]
+        let refused = await status { [map] in _ = try await test.client.create(.configMaps, object: map) }
+        #expect(refused?.code == 422)
+        #expect(
+            refused?.message == #"ConfigMap "a" is invalid: metadata.finalizers[0]: Invalid value: "bad": "#
+                + "name is neither a standard finalizer name nor is it fully qualified")
+        map.json["metadata", "finalizers"] = ["orphan", "example.com/good"]
+        _ = try await test.client.create(.configMaps, object: map)
+        let patched = await status {
+            _ = try await merge(test, .configMaps, "a", ["metadata": ["finalizers": ["orphan", "worse"]]])
+        }
+        #expect(patched?.details?.causes.first?.field == "metadata.finalizers[1]")
+    }
+
     @Test func anEvictionWaitsForABudgetThatNobodyHasCounted() async throws {
         let test = try await TestRegistry()
         _ = try await test.client.create(

@@ -49,6 +49,7 @@ extension Validator {
         nonNegative(metadata, "generation", at: path)
         commonMetadata(metadata, path)
         finalizers(metadata.list("finalizers"), path.child("finalizers"))
+        finalizerNames(metadata.list("finalizers"), path.child("finalizers"), kind)
     }
 
     /// The parts that templates have too.
@@ -101,7 +102,25 @@ extension Validator {
         }
     }
 
-    mutating func metadataUpdate(_ new: JSON, _ old: JSON) {
+    private static let standardFinalizers: Set<String> = ["kubernetes", "orphan", "foregroundDeletion"]
+
+    /// The groups whose kinds upstream checks by the rules of its libraries alone.
+    private static let groupsWithoutStandardFinalizers: Set<String> = [
+        "admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io",
+    ]
+
+    private mutating func finalizerNames(_ finalizers: [JSON], _ path: FieldPath, _ kind: GroupVersionKind) {
+        guard !Self.groupsWithoutStandardFinalizers.contains(kind.group) else { return }
+        for (index, finalizer) in finalizers.enumerated() {
+            let name = finalizer.string ?? ""
+            if !name.contains("/"), !Self.standardFinalizers.contains(name) {
+                let reason = "name is neither a standard finalizer name nor is it fully qualified"
+                add(.invalid(path.index(index), finalizer, reason))
+            }
+        }
+    }
+
+    mutating func metadataUpdate(_ new: JSON, _ old: JSON, _ kind: GroupVersionKind) {
         let path = FieldPath("metadata")
         let new = new["metadata"] ?? [:]
         let old = old["metadata"] ?? [:]
@@ -128,5 +147,6 @@ extension Validator {
             unchanged(new.value(key), old.value(key), path.child(key))
         }
         commonMetadata(new, path)
+        finalizerNames(new.list("finalizers"), path.child("finalizers"), kind)
     }
 }

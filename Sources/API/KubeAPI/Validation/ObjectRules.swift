@@ -136,7 +136,7 @@ extension ObjectRules {
         new: JSON, old: JSON, kind: GroupVersionKind, subresource: String? = nil
     ) -> [FieldError] {
         var validator = Validator()
-        validator.metadataUpdate(new, old)
+        validator.metadataUpdate(new, old, kind)
         switch subresource {
         case nil:
             validator.contents(new, kind)
