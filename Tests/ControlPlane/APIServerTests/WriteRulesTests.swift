@@ -349,6 +349,18 @@ import Testing
 
     // MARK: Requests
 
+    @Test(arguments: [
+        ("5s", nil), ("1h15m30.5s", nil), ("0", nil), ("-1.5ms", nil),
+        ("5invalid", #"time: unknown unit "invalid" in duration "5invalid""#),
+        ("5", #"time: missing unit in duration "5""#), ("soon", #"time: invalid duration "soon""#),
+        ("1..5s", #"time: invalid duration "1..5s""#), (".s", #"time: invalid duration ".s""#),
+    ])
+    func timeoutsAreDurations(text: String, problem: String?) async {
+        let error = await status { try QueryParameters("timeout=\(text)").checkTimeout() }
+        #expect(error?.message == problem.map { "invalid timeout specified in the request URL - \($0)" })
+        #expect(error?.code == (problem == nil ? nil : 400))
+    }
+
     private func patchCall(_ type: String, _ query: String, _ body: String) -> APICall {
         APICall(
             HTTPRequest(

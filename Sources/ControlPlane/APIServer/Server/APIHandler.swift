@@ -49,6 +49,7 @@ final class APIHandler: HTTPHandler {
                     try await extensions.answer(request, path: call.info.path, by: served)
                 }
             } else {
+                if !call.isLongRunning { try call.query.checkTimeout() }
                 let actual = try authenticator.authenticate(request)
                 let user = try impersonation.user(request, actual: actual)
                 try authorizer.authorize(call.attributes(user))
