@@ -117,7 +117,7 @@ package final class NamespaceController: ControlLoop {
                 ? "All content successfully deleted, may be waiting on finalization"
                 : "Failed to delete all resource types, \(failures.count) remaining: "
                     + failures.joined(separator: ", "))
-        let counts = remaining.map { "\($0.resource.groupResource) has \($0.objects.count) resource instances" }
+        let counts = remaining.map { Self.count($0.objects.count, of: $0.resource) }
         set(
             "NamespaceContentRemaining", !remaining.isEmpty,
             remaining.isEmpty ? "ContentRemoved" : "SomeResourcesRemain",
@@ -134,6 +134,11 @@ package final class NamespaceController: ControlLoop {
                     + held.map { "\($0.key) in \($0.value) resource instances" }.joined(separator: ", "))
         if updated.status == namespace.status { return }
         _ = try await context.client.updateStatus(.namespaces, object: updated)
+    }
+
+    /// `configmaps. has 1 resource instances`: upstream writes the dot before the core group's empty name as well.
+    static func count(_ number: Int, of resource: GroupVersionResource) -> String {
+        "\(resource.resource).\(resource.group) has \(number) resource instances"
     }
 
     private static func finalizerCounts(_ objects: [KubeObject]) -> [(key: String, value: Int)] {
