@@ -19,10 +19,14 @@ enum SandboxParameters {
 
     /// What every sandbox gets before its own parameters.
     ///
-    /// Redirects to a neighbour of the same node would lead its packets past the gateway.
+    /// Redirects to a neighbour of the same node would lead its packets past the gateway. Low ports and ping need no
+    /// privilege inside, as with containerd 2 (enable_unprivileged_ports, enable_unprivileged_icmp): the addresses are the
+    /// sandbox's own.
     static let defaults = [
         (name: "net.ipv4.conf.all.accept_redirects", value: "0"),
         (name: "net.ipv4.conf.default.accept_redirects", value: "0"),
+        (name: "net.ipv4.ip_unprivileged_port_start", value: "0"),
+        (name: "net.ipv4.ping_group_range", value: "0 2147483647"),
     ]
 
     /// What every sandbox gets, too, where the kernel has IPv6: routers and redirects that other sandboxes announce on the

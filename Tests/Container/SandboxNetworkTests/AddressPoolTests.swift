@@ -140,6 +140,11 @@ import Testing
             #expect(!SandboxParameters.isNamespaced(name), "\(name)")
         }
         #expect(SandboxParameters.isOfLink("net.ipv4.conf.eth0.forwarding"))
+        for (name, value) in [
+            ("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647"),
+        ] {
+            #expect(SandboxParameters.defaults.contains { $0 == (name, value) })
+        }
         #expect(!SandboxParameters.isOfLink("net.ipv4.ip_unprivileged_port_start"))
     }
 }
