@@ -58,11 +58,13 @@ package final class Kubelet: Sendable {
             configuration.keepsObjects
             ? KeptObjects(directory: "\(configuration.stateDirectory)/objects", logger: logger) : nil
         let objects = ObjectCache(client: client, kept: kept, nursery: nursery, logger: logger) { changes.report($0) }
+        // Without the directory the node still registers, with no room for pods' files.
+        let space = try? FileDescriptor.open(configuration.stateDirectory, [.read, .directory]).space()
         context = KubeletContext(
             configuration: configuration, client: client, runtime: runtime, images: images, objects: objects,
             tokens: TokenSource(client: client, kept: kept, clock: clock), recorder: recorder, services: services,
-            machine: machine, nursery: nursery, shutdown: NodeShutdown(), eventLoops: eventLoops, clock: clock,
-            logger: logger)
+            machine: machine, ephemeralStorage: Int64(clamping: space?.totalBytes ?? 0), nursery: nursery,
+            shutdown: NodeShutdown(), eventLoops: eventLoops, clock: clock, logger: logger)
         store = DesiredPods(directory: "\(configuration.stateDirectory)/pods", logger: logger)
         let reporter = Self.makeReporter(context, hostProblems)
         self.reporter = reporter
@@ -80,13 +82,11 @@ package final class Kubelet: Sendable {
         _ context: KubeletContext, _ problems: HostProblems
     ) -> NodeReporter {
         let (configuration, machine, images) = (context.configuration, context.machine, context.images)
-        // Without the directory the node still registers, with no room for pods' files.
-        let space = try? FileDescriptor.open(configuration.stateDirectory, [.read, .directory]).space()
         var writer = NodeStatusWriter(
             nodeName: configuration.nodeName, addresses: configuration.addresses, hostname: configuration.hostname,
             port: configuration.port, machine: machine, version: configuration.version,
             runtimeVersion: configuration.runtimeVersion, maxPods: configuration.maxPods,
-            ephemeralStorage: Int64(clamping: space?.totalBytes ?? 0))
+            ephemeralStorage: context.ephemeralStorage)
         writer.reservedMemory = configuration.reservedMemory
         writer.reservedMilliCPU = configuration.reservedMilliCPU
         let final = writer

@@ -20,6 +20,8 @@ struct KubeletContext: Sendable {
     let recorder: EventRecorder
     let services: Informer
     let machine: MachineFacts
+    /// Bytes on the file system of pods' files.
+    let ephemeralStorage: Int64
     let nursery: Nursery
     let shutdown: NodeShutdown
     let eventLoops: any EventLoopGroup
@@ -31,6 +33,7 @@ struct KubeletContext: Sendable {
         [
             "cpu": Int64(machine.cpus) * 1000 - configuration.reservedMilliCPU,
             "memory": machine.memory - configuration.reservedMemory,
+            "ephemeral-storage": ephemeralStorage / 1024 * 1024,
         ]
     }
 
