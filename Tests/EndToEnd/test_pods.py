@@ -120,6 +120,14 @@ class PodTests(NodeTestCase):
         _, log = self.finished_pod("client", f"wget -q -O - http://{address}:8080/index.html")
         self.assertEqual(log, "hi\n")
 
+    def test_a_volume_that_holds_too_much_evicts(self):
+        self.start_pod("greedy", "dd if=/dev/zero of=/v/f bs=1M count=30; sleep 100000", container={
+            "volumeMounts": [{"name": "v", "mountPath": "/v"}]}, volumes=[{"name": "v", "emptyDir": {"sizeLimit": "10Mi"}}])
+        status = lambda: self.node.json("get", "pod", "greedy")["status"]
+        until(lambda: status()["phase"] == "Failed", 40, "the eviction")
+        self.assertEqual(status()["reason"], "Evicted")
+        self.assertEqual(status()["message"], 'Usage of EmptyDir volume "v" exceeds the limit "10Mi". ')
+
     def test_port_forward(self):
         self.start_pod("forwarded", "echo forwarded > /tmp/index.html; httpd -f -p 8080 -h /tmp")
         import subprocess

@@ -144,6 +144,10 @@ extension PodStatusWriter {
                     Verdict(status: true, reason: ShutdownWords.disruption, message: ShutdownWords.message)
                 ))
         }
+        if let failure = machine.failure, failure.reason == EvictionWords.reason, machine.ending != nil {
+            let verdict = Verdict(status: true, reason: EvictionWords.disruption, message: failure.message)
+            verdicts.append(("DisruptionTarget", verdict))
+        }
         let before = previous["conditions"]?.elements ?? []
         return .array(
             verdicts.map { type, verdict in

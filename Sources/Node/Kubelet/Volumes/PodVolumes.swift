@@ -104,7 +104,7 @@ struct PodVolumes: Sendable {
 
     // MARK: Paths
 
-    private func emptyDirectoryPath(_ name: String) -> String {
+    func emptyDirectoryPath(_ name: String) -> String {
         "\(directory)/volumes/kubernetes.io~empty-dir/\(name)"
     }
 
@@ -138,7 +138,8 @@ struct PodVolumes: Sendable {
         try Files.makeDirectories(path)
         if source["medium"]?.string == "Memory" {
             if try !MountInfo.current().contains(where: { $0.mountPoint == path }) {
-                let limit = ResourceAmount.units(source["sizeLimit"]).map { ",size=\($0)" } ?? ""
+                let size = Self.memoryVolumeSize(source, of: pod, allocatable: node.allocatable["memory"])
+                let limit = size.map { ",size=\($0)" } ?? ""
                 try Mounting.mount("tmpfs", at: path, type: "tmpfs", data: "mode=0777\(limit)")
             }
         }
@@ -146,6 +147,15 @@ struct PodVolumes: Sendable {
         // The mask of the process takes bits from mkdir(2).
         try descriptor.setPermissions(fsGroup == nil ? 0o777 : 0o2777, path)
         if let fsGroup { try descriptor.setOwner(0, group: fsGroup, path) }
+    }
+
+    /// Bytes that a volume in memory may hold: what its source says, but no more than the pod may have, or any pod at all
+    /// (upstream: calculateEmptyDirMemorySize); nil where nothing says anything.
+    ///
+    /// - Parameter allocatable: Bytes that the node has for pods.
+    static func memoryVolumeSize(_ source: JSON, of pod: Pod, allocatable: Int64?) -> Int64? {
+        let limits = [ResourceAmount.units(source["sizeLimit"]), ResourceSettings.pod(pod).memoryLimit, allocatable]
+        return limits.compactMap { $0 }.filter { $0 > 0 }.min()
     }
 
     private func setUpFromObjects(_ volume: JSON, _ name: String) async throws -> Int64? {

@@ -12,9 +12,13 @@ extension PodWorker {
 
     func mountVolumes() async {
         do {
-            let renewal = try await context.volumes(of: pod, podAddresses: addresses).setUp()
+            let volumes = context.volumes(of: pod, podAddresses: addresses)
+            let renewal = try await volumes.setUp()
             mailbox.post(.volumesMounted)
-            await keepVolumesFresh(renewal)
+            await withDiscardingTaskGroup { group in
+                group.addTask { await self.keepVolumesFresh(renewal) }
+                if let limited = volumes.limitedDirectories { group.addTask { await self.watchUsage(of: limited) } }
+            }
         } catch is CancellationError {
             return
         } catch {
@@ -44,6 +48,24 @@ extension PodWorker {
                 context.event(pod, isWarning: true, "FailedMount", "\(error)")
             }
             return nil
+        }
+    }
+
+    /// Evicts the pod when a volume holds more than it may (upstream: emptyDirLimitEviction).
+    private func watchUsage(of directories: EmptyDirectoryUsage) async {
+        while !Task.isCancelled {
+            do {
+                try await Task.sleep(for: EmptyDirectoryUsage.interval)
+                guard let message = try await directories.excess() else { continue }
+                context.event(pod, isWarning: true, EvictionWords.reason, message)
+                mailbox.post(
+                    .evicted(reason: EvictionWords.reason, message: message, grace: EvictionWords.immediateGrace))
+                return
+            } catch is CancellationError {
+                return
+            } catch {
+                logger.warning("The use of a pod's volumes could not be read", metadata: ["error": "\(error)"])
+            }
         }
     }
 
