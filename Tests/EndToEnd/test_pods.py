@@ -120,6 +120,24 @@ class PodTests(NodeTestCase):
         _, log = self.finished_pod("client", f"wget -q -O - http://{address}:8080/index.html")
         self.assertEqual(log, "hi\n")
 
+    def test_user_ports_and_storage(self):
+        storage = {"name": "STORAGE", "valueFrom": {"resourceFieldRef": {"resource": "limits.ephemeral-storage"}}}
+        phase, log = self.finished_pod(
+            "facts", "echo $STORAGE; cat /proc/sys/net/ipv4/ip_unprivileged_port_start /proc/sys/net/ipv4/ping_group_range; "
+            "df -k /memory | tail -1", container={
+                "env": [storage], "resources": {"limits": {"memory": "64Mi"}},
+                "securityContext": {"runAsUser": 1000, "runAsGroup": 2000},
+                "volumeMounts": [{"name": "memory", "mountPath": "/memory"}]},
+            securityContext={"supplementalGroups": [3000]},
+            volumes=[{"name": "memory", "emptyDir": {"medium": "Memory"}}])
+        self.assertEqual(phase, "Succeeded")
+        words = log.split()
+        self.assertGreater(int(words[0]), 0)
+        self.assertEqual(words[1:4], ["0", "0", "2147483647"])
+        self.assertIn("65536", words[4:])
+        status = self.node.json("get", "pod", "facts")["status"]["containerStatuses"][0]
+        self.assertEqual(status["user"], {"linux": {"uid": 1000, "gid": 2000, "supplementalGroups": [2000, 3000]}})
+
     def test_a_volume_that_holds_too_much_evicts(self):
         self.start_pod("greedy", "dd if=/dev/zero of=/v/f bs=1M count=30; sleep 100000", container={
             "volumeMounts": [{"name": "v", "mountPath": "/v"}]}, volumes=[{"name": "v", "emptyDir": {"sizeLimit": "10Mi"}}])

@@ -47,6 +47,18 @@ struct PodMachineTests {
         #expect(pod.container("c")?["started"] == true)
     }
 
+    @Test("the status says whom a container runs as")
+    func user() {
+        var pod = MachineDriver(Self.one)
+        pod.prepare()
+        var instance = ContainerInstance(id: "c-0", attempt: 0, image: "img", imageID: "", startedAt: 0)
+        instance.user = ContainerUser(uid: 7, gid: 8, supplementaryGroups: [8, 9])
+        pod.handle(.launched("c", instance))
+        pod.handle(.startFinished("c", nil))
+        #expect(
+            pod.container("c")?["user"] == ["linux": ["uid": 7, "gid": 8, "supplementalGroups": [8, 9]]])
+    }
+
     @Test("the transition time of a condition that did not change is kept")
     func keepsTransitionTime() {
         var pod = MachineDriver(Self.one)

@@ -175,7 +175,7 @@ struct RuntimeSpecTests {
         let record = ContainerRecord(
             id: "a", pod: Self.pod, name: "c", attempt: 3, image: "i", imageID: "d", logPath: "/l", cgroupPath: "/g",
             startedAt: 5, stopSignal: 15, tty: true, stdin: false, user: 1, group: 2, terminationMessagePath: "/t",
-            exit: .init(exitCode: 137, signal: 9, isOutOfMemory: true, finishedAt: 9))
+            exit: .init(exitCode: 137, signal: 9, isOutOfMemory: true, finishedAt: 9), supplementaryGroups: [2, 3])
         #expect(ContainerRecord(json: record.json) == record)
         #expect(Sandbox(json: Self.sandbox().json, isUnified: false) == Self.sandbox())
     }

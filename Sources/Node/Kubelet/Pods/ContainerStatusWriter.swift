@@ -25,6 +25,7 @@ struct ContainerStatusWriter {
         addResources(container, known, to: &result)
         let mounts = container.volumeMounts
         if !mounts.isEmpty { result["volumeMounts"] = .array(mounts.map(volumeMount)) }
+        if let user = known.current?.user { result["user"] = ["linux": Self.json(user)] }
         return result
     }
 
@@ -109,6 +110,14 @@ struct ContainerStatusWriter {
             for key in ["limits", "requests"] { resources[key] = container.resources[key] }
             result["resources"] = resources
         }
+    }
+
+    private static func json(_ user: ContainerUser) -> JSON {
+        var result: JSON = ["uid": .int(Int64(user.uid)), "gid": .int(Int64(user.gid))]
+        if !user.supplementaryGroups.isEmpty {
+            result["supplementalGroups"] = .array(user.supplementaryGroups.map { .int(Int64($0)) })
+        }
+        return result
     }
 
     private func volumeMount(_ mount: JSON) -> JSON {

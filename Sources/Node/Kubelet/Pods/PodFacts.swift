@@ -32,6 +32,8 @@ package struct ContainerInstance: Hashable, Sendable {
     package var startedAt: Int64
     /// Nil while it runs.
     package var exit: ContainerExit?
+    /// Whom its first process runs as; nil where that is not known.
+    package var user: ContainerUser?
 
     package init(
         id: String, attempt: Int, image: String, imageID: String, startedAt: Int64, exit: ContainerExit? = nil
@@ -42,6 +44,19 @@ package struct ContainerInstance: Hashable, Sendable {
         self.imageID = imageID
         self.startedAt = startedAt
         self.exit = exit
+    }
+}
+
+/// Whom a container's first process runs as.
+package struct ContainerUser: Hashable, Sendable {
+    package var uid: UInt32
+    package var gid: UInt32
+    package var supplementaryGroups: [UInt32]
+
+    package init(uid: UInt32, gid: UInt32, supplementaryGroups: [UInt32]) {
+        self.uid = uid
+        self.gid = gid
+        self.supplementaryGroups = supplementaryGroups
     }
 }
 

@@ -28,6 +28,8 @@ package struct ContainerRecord: Hashable, Sendable {
     package var terminationMessagePath: String?
     /// How it ended; nil while it runs, or until somebody has looked.
     package var exit: ContainerExitStatus?
+    /// The supplementary groups of its first process; nil in records of earlier versions.
+    package var supplementaryGroups: [UInt32]?
 }
 
 /// How a container's process ended.
@@ -81,6 +83,7 @@ extension ContainerRecord {
         user = UInt32(clamping: json["user"]?.int ?? 0)
         group = UInt32(clamping: json["group"]?.int ?? 0)
         terminationMessagePath = json["terminationMessagePath"]?.string
+        supplementaryGroups = json["groups"]?.array?.compactMap { $0.int.flatMap { UInt32(exactly: $0) } }
         exit = json["exit"].map { exit in
             ContainerExitStatus(
                 exitCode: exit["exitCode"]?.int ?? 255, signal: exit["signal"]?.int ?? 0,
@@ -98,6 +101,7 @@ extension ContainerRecord {
             "tty": .bool(tty), "stdin": .bool(stdin), "user": .int(Int64(user)), "group": .int(Int64(group)),
         ]
         if let terminationMessagePath { result["terminationMessagePath"] = .string(terminationMessagePath) }
+        if let supplementaryGroups { result["groups"] = .array(supplementaryGroups.map { .int(Int64($0)) }) }
         if let exit {
             result["exit"] = [
                 "exitCode": JSON(exit.exitCode), "signal": JSON(exit.signal), "outOfMemory": .bool(exit.isOutOfMemory),
