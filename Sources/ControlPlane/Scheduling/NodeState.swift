@@ -12,7 +12,7 @@ struct PodDemand: Sendable {
 
     init(_ object: KubeObject) {
         pod = PodView(object)
-        requests = pod.requests
+        requests = pod.reservedRequests
         hostPorts = pod.hostPorts
         labels = object.labels
     }

@@ -55,7 +55,7 @@ package final class Scheduler: Sendable {
                 && object.spec["schedulerName"]?.string ?? Self.name == Self.name
             if !wantsNode {
                 pending.remove(object.key)
-                if pod.isTerminal { pending.wakeAll() }
+                if pod.isTerminal || Self.isResized(event) { pending.wakeAll() }
             } else if Self.isNews(event) {
                 pending.add(object.key, priority: pod.priority)
             }
@@ -77,6 +77,14 @@ package final class Scheduler: Sendable {
     private static func isNews(_ event: InformerEvent) -> Bool {
         guard case .updated(let old, let new) = event else { return true }
         return old.spec != new.spec || old.labels != new.labels
+    }
+
+    /// Whether a pod takes something else from its node than before.
+    private static func isResized(_ event: InformerEvent) -> Bool {
+        guard case .updated(let old, let new) = event,
+            old.spec != new.spec || old.status["containerStatuses"] != new.status["containerStatuses"]
+        else { return false }
+        return PodView(old).reservedRequests != PodView(new).reservedRequests
     }
 
     /// Whether a node changed in what decides over pods; heartbeats do not.

@@ -55,6 +55,22 @@ private struct NoClient: ResourceClient {
         return PodDemand(pod)
     }
 
+    @Test("a pod that is resized counts with the most of what it asks for, was granted and has")
+    func resize() {
+        var pod = KubeObject(.init("", "v1", "Pod"), namespace: "d", name: "p")
+        pod.spec = ["containers": [container(cpu: "3")]]
+        #expect(PodView(pod).reservedRequests["cpu"] == Quantity(3))
+        pod.status = [
+            "containerStatuses": [
+                ["name": "c", "allocatedResources": ["cpu": "1"], "resources": ["requests": ["cpu": "2"]]]
+            ]
+        ]
+        #expect(PodDemand(pod).requests["cpu"] == Quantity(3))
+        pod.status["conditions"] = [["type": "PodResizePending", "status": "True", "reason": "Infeasible"]]
+        #expect(PodDemand(pod).requests["cpu"] == Quantity(2))
+        #expect(PodView(pod).requests["cpu"] == Quantity(3))
+    }
+
     private func container(cpu: String) -> JSON { ["name": "c", "resources": ["requests": ["cpu": .string(cpu)]]] }
 
     private func reasons(_ demand: PodDemand, _ node: NodeState, all: [NodeState]? = nil) -> [String]? {

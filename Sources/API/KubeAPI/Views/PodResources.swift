@@ -8,18 +8,38 @@ extension PodView {
     /// Containers run together with the sidecars before them; init containers run alone beside the sidecars that are
     /// already up. The larger need counts, and the pod's overhead comes on top (KEP-753). Requests that the pod states as
     /// a whole (KEP-2837) take the place of the sum.
-    package var requests: [String: Quantity] { total("requests") }
+    package var requests: [String: Quantity] { total("requests") { Self.resources(of: $0, "requests") } }
+
+    /// What the pod takes from its node: as ``requests``, but while a resize is under way the most of what its containers ask
+    /// for, were granted and have; what the node can never grant does not count (upstream: UseStatusResources).
+    package var reservedRequests: [String: Quantity] {
+        let statuses = ["containerStatuses", "initContainerStatuses"].flatMap { object.status[$0]?.elements ?? [] }
+        guard statuses.contains(where: { $0["allocatedResources"] != nil }) else { return requests }
+        let isInfeasible = (object.status["conditions"]?.elements ?? []).contains {
+            $0["type"] == "PodResizePending" && $0["reason"] == "Infeasible"
+        }
+        return total("requests") { container in
+            let wanted = Self.resources(of: container, "requests")
+            guard let status = statuses.first(where: { $0["name"] == container["name"] }),
+                let allocated = status["allocatedResources"]
+            else { return wanted }
+            var most = isInfeasible ? [:] : wanted
+            most.raise(to: Self.quantities(allocated))
+            most.raise(to: Self.quantities(status["resources"]?["requests"]))
+            return most
+        }
+    }
 
     /// The limits, summed in the same way.
-    package var limits: [String: Quantity] { total("limits") }
+    package var limits: [String: Quantity] { total("limits") { Self.resources(of: $0, "limits") } }
 
-    private func total(_ kind: String) -> [String: Quantity] {
+    private func total(_ kind: String, of resources: (JSON) -> [String: Quantity]) -> [String: Quantity] {
         var running: [String: Quantity] = [:]
-        for container in containers { running.add(Self.resources(of: container, kind)) }
+        for container in containers { running.add(resources(container)) }
         var sidecars: [String: Quantity] = [:]
         var peak: [String: Quantity] = [:]
         for container in initContainers {
-            let wanted = Self.resources(of: container, kind)
+            let wanted = resources(container)
             if container["restartPolicy"]?.string == "Always" {
                 sidecars.add(wanted)
                 peak.raise(to: sidecars)
