@@ -120,6 +120,76 @@ class PodTests(NodeTestCase):
         _, log = self.finished_pod("client", f"wget -q -O - http://{address}:8080/index.html")
         self.assertEqual(log, "hi\n")
 
+    def cgroup(self, pod, controller, name):
+        """A file of the container's own cgroup on the node."""
+        unified = f"/sys/fs/cgroup/{name}"
+        return self.node.kubectl("exec", pod, "--", "sh", "-c", f"cat {unified} /sys/fs/cgroup/{controller}/{name}",
+                                 check=False).stdout.strip()
+
+    def resize(self, name, resources):
+        patch = {"spec": {"containers": [{"name": "c", "resources": resources}]}}
+        self.node.kubectl("patch", "pod", name, "--subresource=resize", "-p", json.dumps(patch))
+
+    def condition(self, pod, kind):
+        return next((c for c in pod["status"].get("conditions", []) if c["type"] == kind), None)
+
+    def test_resizes_in_place(self):
+        amounts = lambda cpu, memory: {kind: {"cpu": cpu, "memory": memory} for kind in ("requests", "limits")}
+        self.start_pod("resized", container={
+            "resources": amounts("100m", "64Mi"),
+            "resizePolicy": [{"resourceName": "cpu", "restartPolicy": "NotRequired"},
+                             {"resourceName": "memory", "restartPolicy": "RestartContainer"}]})
+        status = lambda: self.node.json("get", "pod", "resized")["status"]["containerStatuses"][0]
+        shows = lambda cpu, memory: until(lambda: status()["ready"] and status().get("resources") == amounts(cpu, memory)
+                                          and status()["allocatedResources"] == amounts(cpu, memory)["requests"])
+        limit = lambda: (self.cgroup("resized", "memory", "memory.max")
+                         or self.cgroup("resized", "memory", "memory.limit_in_bytes"))
+        shares = lambda: (self.cgroup("resized", "cpu", "cpu.weight") or self.cgroup("resized", "cpu", "cpu.shares"))
+        shows("100m", "64Mi")
+        before = shares()
+        self.resize("resized", amounts("200m", "64Mi"))
+        shows("200m", "64Mi")
+        self.assertNotEqual(shares(), before)
+        self.assertEqual(status()["restartCount"], 0)
+        self.resize("resized", amounts("200m", "96Mi"))
+        until(lambda: status()["restartCount"] == 1)
+        shows("200m", "96Mi")
+        self.assertEqual(limit(), str(96 << 20))
+        events = lambda: self.node.kubectl("describe", "pod", "resized").stdout
+        until(lambda: "ResizeCompleted" in events())
+        self.assertIn("ResizeStarted", events())
+        self.assertIn("Container c resize requires restart", events())
+        self.resize("resized", amounts("1000", "96Mi"))
+        pending = until(lambda: self.condition(self.node.json("get", "pod", "resized"), "PodResizePending"))
+        self.assertEqual(pending["reason"], "Infeasible")
+        self.assertIn("Node didn't have enough capacity: cpu, requested: 1000000", pending["message"])
+        shows("200m", "96Mi")
+        self.resize("resized", amounts("250m", "96Mi"))
+        shows("250m", "96Mi")
+        until(lambda: not self.condition(self.node.json("get", "pod", "resized"), "PodResizePending"))
+
+    def test_a_resize_waits_for_room(self):
+        requests = lambda cpu: {"requests": {"cpu": cpu}}
+        node = self.node.json("get", "nodes")["items"][0]["status"]["allocatable"]["cpu"]
+        whole = int(node[:-1]) if node.endswith("m") else int(node) * 1000
+        self.start_pod("other", container={"resources": requests(f"{whole // 2}m")})
+        self.start_pod("grows", container={"resources": requests("100m")})
+        grows = lambda: self.node.json("get", "pod", "grows")
+        granted = lambda: grows()["status"]["containerStatuses"][0]["allocatedResources"]["cpu"]
+        wanted = f"{whole - 1000 if whole > 3000 else whole // 2 + 10}m"
+        self.resize("grows", requests(wanted))
+        pending = until(lambda: self.condition(grows(), "PodResizePending"))
+        self.assertEqual(pending["reason"], "Deferred")
+        self.assertIn("Node didn't have enough resource: cpu", pending["message"])
+        self.node.stop()
+        self.node.start()
+        self.assertEqual(granted(), "100m")
+        self.assertEqual(until(lambda: self.condition(grows(), "PodResizePending"))["reason"], "Deferred")
+        self.node.kubectl("delete", "pod", "other", "--timeout=20s")
+        until(lambda: granted() == wanted)
+        until(lambda: not self.condition(grows(), "PodResizePending"))
+        self.assertEqual(grows()["status"]["containerStatuses"][0]["restartCount"], 0)
+
     def test_user_ports_and_storage(self):
         storage = {"name": "STORAGE", "valueFrom": {"resourceFieldRef": {"resource": "limits.ephemeral-storage"}}}
         phase, log = self.finished_pod(

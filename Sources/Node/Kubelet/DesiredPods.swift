@@ -38,6 +38,37 @@ final class DesiredPods: Sendable {
         }
     }
 
+    // MARK: Resources
+
+    private static func json(_ granted: [String: JSON]) -> JSON {
+        .object(JSONObject(granted.sorted { $0.key < $1.key }.map { (key: $0.key, value: $0.value) }))
+    }
+
+    private func grantFile(_ uid: String) -> String { "\(directory)/\(uid)/granted.json" }
+
+    /// Keeps the resources that the node has granted a pod whose spec asks, or once asked, for others.
+    func save(_ granted: [String: JSON], of pod: Pod) {
+        do {
+            try Files.makeDirectories("\(directory)/\(pod.uid)")
+            try Files.replace(
+                grantFile(pod.uid), with: Self.json(granted).serialized(), permissions: 0o600, durable: false)
+        } catch {
+            logger.warning(
+                "A pod's resources could not be kept on disk",
+                metadata: ["namespace": "\(pod.namespace)", "pod": "\(pod.name)", "error": "\(error)"])
+        }
+    }
+
+    /// What the node had granted a pod when it last ran it; nil for a pod that is new here.
+    func granted(_ uid: String) -> [String: JSON]? {
+        // Neither file is there for a new pod, and one that a power cut cut short says nothing.
+        if let bytes = try? Files.read(grantFile(uid)), let json = try? JSON.parse(bytes) {
+            return Dictionary(json.members.map { ($0.key, $0.value) }) { first, _ in first }
+        }
+        let known = written.withLock { $0[uid] } ?? (try? Files.read(file(uid))).flatMap { try? JSON.parse($0) }
+        return known.map { Pod(KubeObject($0)).resources }
+    }
+
     /// What a pod is without what changes all the time: its status is kept only as far as restarts are concerned.
     private static func essence(of pod: Pod) -> JSON {
         var json = pod.object.json

@@ -19,11 +19,20 @@ final class PodDirector: Sendable {
         var found: [String: FoundPod] = [:]
     }
 
+    /// Pods whose spec asks, or once asked, for other resources than they were granted.
+    private struct Resizes {
+        var granted: [String: [String: JSON]] = [:]
+        /// Pods that ask for more than they can have now, and why not.
+        var waiting: [String: (pod: Pod, why: PendingResize)] = [:]
+    }
+
     private let context: KubeletContext
     private let store: DesiredPods
     /// The Node object as last seen; nil before the registration.
     private let node: @Sendable () -> KubeObject?
     private let state = Mutex(State())
+    /// Held while decisions are made, told and kept, so that none is made on an older one's ground.
+    private let resizes = Mutex(Resizes())
 
     init(context: KubeletContext, store: DesiredPods, node: @escaping @Sendable () -> KubeObject?) {
         self.context = context
@@ -48,12 +57,26 @@ final class PodDirector: Sendable {
     /// Takes in a pod's newest state from the API or from disk.
     func update(_ object: KubeObject) {
         let pod = Pod(object)
-        store.save(pod)
         if let worker = worker(uid: pod.uid) {
-            worker.mailbox.post(.podUpdated(pod))
+            resizes.withLock { resizes in
+                let granted = decide(pod, known: resizes.granted[pod.uid] ?? worker.pod.resources, worker, &resizes)
+                store.save(pod)
+                worker.mailbox.post(.podUpdated(granted))
+            }
+            retryResizes(except: pod.uid)
             return
         }
-        begin(pod)
+        let known = ["Succeeded", "Failed"].contains(pod.phase) ? nil : store.granted(pod.uid)
+        guard let known, known != pod.resources else {
+            store.save(pod)
+            return begin(pod)
+        }
+        resizes.withLock { $0.granted[pod.uid] = known }
+        store.save(known, of: pod)
+        store.save(pod)
+        begin(pod.granted(known))
+        // It asked for something else while nobody listened, or earlier in vain.
+        update(object)
     }
 
     private func begin(_ pod: Pod) {
@@ -78,7 +101,12 @@ final class PodDirector: Sendable {
             state.workers[pod.uid] = nil
             if state.uids[pod.key] == pod.uid { state.uids[pod.key] = nil }
         }
+        resizes.withLock { resizes in
+            resizes.granted[pod.uid] = nil
+            resizes.waiting[pod.uid] = nil
+        }
         store.remove(uid: pod.uid)
+        retryResizes(except: pod.uid)
     }
 
     /// Takes in that a pod is gone from the API: whatever is left of it ends at once.
@@ -90,7 +118,7 @@ final class PodDirector: Sendable {
         }
         // It was deleted by force: containers still get their signal, and a short time.
         object.metadata["deletionGracePeriodSeconds"] = 1
-        worker.mailbox.post(.podUpdated(Pod(object)))
+        worker.mailbox.post(.podUpdated(Pod(object).granted(worker.pod.resources)))
     }
 
     /// Has the volumes of these pods brought up to date.
@@ -144,11 +172,52 @@ final class PodDirector: Sendable {
     private func refusal(of pod: Pod) -> PodRefusal? {
         if ["Succeeded", "Failed"].contains(pod.phase) || pod.object.isBeingDeleted { return nil }
         if context.shutdown.isUnderWay { return ShutdownWords.refusal }
-        let others = workers.map(\.pod).filter {
-            $0.uid != pod.uid && !["Succeeded", "Failed"].contains($0.phase)
+        return admission.refusal(of: pod, others: resizes.withLock { others(than: pod, $0) })
+    }
+
+    private var admission: NodeAdmission {
+        NodeAdmission(configuration: context.configuration, machine: context.machine)
+    }
+
+    /// The other pods that need their resources, with what they have been granted: their workers may not know yet.
+    private func others(than pod: Pod, _ resizes: Resizes) -> [Pod] {
+        workers.map(\.pod).filter { $0.uid != pod.uid && !["Succeeded", "Failed"].contains($0.phase) }
+            .map { other in resizes.granted[other.uid].map(other.granted) ?? other }
+    }
+
+    // MARK: Resizes
+
+    /// The pod with the resources that it has from now on: those that its spec asks for, or those of before where the node
+    /// cannot grant them, which the worker is told.
+    private func decide(
+        _ pod: Pod, known: [String: JSON], _ worker: PodWorker, _ resizes: inout Resizes
+    ) -> Pod {
+        let before = resizes.waiting[pod.uid]?.why
+        let isOver = ["Succeeded", "Failed"].contains(pod.phase) || pod.object.isBeingDeleted
+        let wanted = pod.resources
+        var why: PendingResize?
+        if wanted != known {
+            why = isOver ? before : admission.pendingResize(of: pod, others: others(than: pod, resizes))
+            let granted = why == nil && !isOver ? wanted : known
+            if resizes.granted[pod.uid] != granted {
+                resizes.granted[pod.uid] = granted
+                store.save(granted, of: pod)
+            }
         }
-        return NodeAdmission(configuration: context.configuration, machine: context.machine)
-            .refusal(of: pod, others: others)
+        resizes.waiting[pod.uid] = why.map { (pod, $0) }
+        if why != before { worker.mailbox.post(.resizePending(why, wanted: pod)) }
+        return resizes.granted[pod.uid].map(pod.granted) ?? pod
+    }
+
+    /// Looks again at what was asked for in vain; for when something of the node may have become free.
+    private func retryResizes(except uid: String) {
+        resizes.withLock { resizes in
+            for (other, waiting) in resizes.waiting.sorted(by: { $0.key < $1.key }) where other != uid {
+                guard let worker = worker(uid: other), let known = resizes.granted[other] else { continue }
+                let granted = decide(waiting.pod, known: known, worker, &resizes)
+                if resizes.waiting[other] == nil { worker.mailbox.post(.podUpdated(granted)) }
+            }
+        }
     }
 
     /// Whether the node is not among those that the pod asks for.

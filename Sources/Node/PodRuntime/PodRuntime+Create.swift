@@ -85,7 +85,8 @@ extension PodRuntime {
             id: id, pod: spec.pod, name: spec.name, attempt: spec.attempt, image: shownImage(spec.image, image),
             imageID: image.reference, logPath: log, cgroupPath: "\(sandbox.cgroupPath)/\(id)", startedAt: 0,
             stopSignal: signal, tty: spec.tty, stdin: spec.stdin, user: user.uid, group: user.gid,
-            terminationMessagePath: spec.terminationMessage?.hostPath, exit: nil, supplementaryGroups: user.groups)
+            terminationMessagePath: spec.terminationMessage?.hostPath, exit: nil, supplementaryGroups: user.groups,
+            limits: spec.resources.limits)
     }
 
     /// The name that the status shows: the image's full one for what the pod asked for.

@@ -115,7 +115,7 @@ extension PodRuntime {
 
     private func sandboxFile(_ uid: String) -> String { "\(configuration.sandboxDirectory(uid))/sandbox.json" }
 
-    private func write(_ sandbox: Sandbox) throws {
+    func write(_ sandbox: Sandbox) throws {
         try Files.replace(sandboxFile(sandbox.pod.uid), with: sandbox.json.serialized(), durable: false)
     }
 

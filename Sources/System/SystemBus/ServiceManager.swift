@@ -36,15 +36,23 @@ package struct TransientScope: Hashable, Sendable {
             .property("Description", .string(description)), .property("Slice", .string(slice)),
             .property("PIDs", .array(of: "u", processes.map { .uint32(UInt32(bitPattern: $0)) })),
             .property("Delegate", .boolean(true)), .property("CollectMode", .string("inactive-or-failed")),
-            // systemd's defaults are for sessions of users: a share of what the machine can have.
-            .property("TasksMax", .uint64(tasksMax ?? .max)), .property("MemoryMax", .uint64(memoryMax ?? .max)),
             .property("TimeoutStopUSec", .uint64(UInt64(stopTimeout.components.seconds) * 1_000_000)),
         ]
-        if let cpuWeight { result.append(.property("CPUWeight", .uint64(cpuWeight))) }
+        result += limits
         // Units stop in the reverse of the order in which they start.
         if !stopsAfter.isEmpty {
             result.append(.property("Before", .array(of: "s", stopsAfter.map { .string($0) })))
         }
+        return result
+    }
+
+    /// What can change while the scope runs.
+    var limits: [BusValue] {
+        // systemd's defaults are for sessions of users: a share of what the machine can have.
+        var result: [BusValue] = [
+            .property("TasksMax", .uint64(tasksMax ?? .max)), .property("MemoryMax", .uint64(memoryMax ?? .max)),
+        ]
+        if let cpuWeight { result.append(.property("CPUWeight", .uint64(cpuWeight))) }
         return result
     }
 }
@@ -86,6 +94,13 @@ package enum ServiceManager {
     /// The error's name where a unit exists already.
     package static let unitExists = "org.freedesktop.systemd1.UnitExists"
     private static let noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit"
+
+    /// Gives a scope that runs its limits anew.
+    package static func limit(_ scope: TransientScope) throws(BusError) {
+        try BusConnection.serviceManager().call(
+            target, "SetUnitProperties",
+            [.string(scope.name), .boolean(true), .array(of: "(sv)", scope.limits)])
+    }
 
     /// Stops a unit and everything that lies in it; one that there is not is no error.
     package static func stop(_ unit: String) throws(BusError) {

@@ -170,12 +170,26 @@ struct RuntimeSpecTests {
         #expect(CgroupTree.weight(shares: 262144) == 10000)
     }
 
+    @Test("limits that go are lifted")
+    func updateOptions() {
+        let limits = ContainerLimits(cpuShares: 102, cpuQuota: 20000, cpuPeriod: 100_000, memory: 4096)
+        #expect(
+            limits.updateOptions(from: nil) == [
+                "--cpu-shares=102", "--cpu-period=100000", "--cpu-quota=20000", "--memory=4096", "--memory-swap=4096",
+            ])
+        #expect(
+            ContainerLimits(cpuShares: 2).updateOptions(from: limits) == [
+                "--cpu-shares=2", "--cpu-quota=-1", "--memory=-1", "--memory-swap=-1",
+            ])
+    }
+
     @Test("records survive the way to disk and back")
     func records() {
         let record = ContainerRecord(
             id: "a", pod: Self.pod, name: "c", attempt: 3, image: "i", imageID: "d", logPath: "/l", cgroupPath: "/g",
             startedAt: 5, stopSignal: 15, tty: true, stdin: false, user: 1, group: 2, terminationMessagePath: "/t",
-            exit: .init(exitCode: 137, signal: 9, isOutOfMemory: true, finishedAt: 9), supplementaryGroups: [2, 3])
+            exit: .init(exitCode: 137, signal: 9, isOutOfMemory: true, finishedAt: 9), supplementaryGroups: [2, 3],
+            limits: ContainerLimits(cpuShares: 2, cpuQuota: 1000, cpuPeriod: 100_000, memory: 1 << 20))
         #expect(ContainerRecord(json: record.json) == record)
         #expect(Sandbox(json: Self.sandbox().json, isUnified: false) == Self.sandbox())
     }

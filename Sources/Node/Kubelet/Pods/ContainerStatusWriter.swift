@@ -105,11 +105,8 @@ struct ContainerStatusWriter {
     private func addResources(_ container: PodContainer, _ known: ContainerFacts, to result: inout JSON) {
         guard known.isRunning else { return }
         if let requests = container.resources["requests"] { result["allocatedResources"] = requests }
-        if !container.resources.members.isEmpty {
-            var resources = JSON.object([:])
-            for key in ["limits", "requests"] { resources[key] = container.resources[key] }
-            result["resources"] = resources
-        }
+        let resources = ResourceSettings.resources(of: container, inForce: known.current?.limits)
+        if !resources.members.isEmpty { result["resources"] = resources }
     }
 
     private static func json(_ user: ContainerUser) -> JSON {

@@ -72,11 +72,7 @@ struct NodeAdmission {
         if others.count + 1 > configuration.maxPods {
             return outOf("pods", requested: 1, used: Int64(others.count), capacity: Int64(configuration.maxPods))
         }
-        let limits: [(String, Int64)] = [
-            ("cpu", Int64(machine.cpus) * 1000 - configuration.reservedMilliCPU),
-            ("memory", machine.memory - configuration.reservedMemory),
-        ]
-        for (name, capacity) in limits {
+        for (name, capacity) in allocatable {
             let requested = pod.request(name)
             let used = others.reduce(Int64(0)) { $0 + $1.request(name) }
             if requested > 0, used + requested > capacity {
@@ -86,11 +82,35 @@ struct NodeAdmission {
         return nil
     }
 
+    /// Thousandths of CPU and bytes of memory that pods may have.
+    private var allocatable: [(name: String, capacity: Int64)] {
+        [
+            ("cpu", Int64(machine.cpus) * 1000 - configuration.reservedMilliCPU),
+            ("memory", machine.memory - configuration.reservedMemory),
+        ]
+    }
+
+
     private func outOf(_ name: String, requested: Int64, used: Int64, capacity: Int64) -> PodRefusal {
         PodRefusal(
             reason: "OutOf\(name)",
             message: "Node didn't have enough resource: \(name), requested: \(requested), "
                 + "used: \(used), capacity: \(capacity)")
+    }
+
+    /// Why a pod that runs here does not get the resources that its spec now asks for; nil if it gets them (upstream:
+    /// canResizePod).
+    ///
+    /// - Parameter others: The node's other pods with what they have been granted.
+    func pendingResize(of pod: Pod, others: [Pod]) -> PendingResize? {
+        if pod.isStatic { return PendingResize(.infeasible, "In-place resize of static-pods is not supported") }
+        for (name, capacity) in allocatable.reversed() where pod.request(name) > capacity {
+            return PendingResize(
+                .infeasible,
+                "Node didn't have enough capacity: \(name), requested: \(pod.request(name)), capacity: \(capacity)")
+        }
+        guard let refusal = missingResource(pod, others) else { return nil }
+        return PendingResize(.deferred, refusal.message)
     }
 
     private func takenPort(_ pod: Pod, _ others: [Pod]) -> PodRefusal? {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import PodRuntime
+
 /// What the state machine wants done. Each action with an operation ends in exactly one event back.
 package enum PodAction: Hashable, Sendable {
     /// Ends in ``PodEvent/volumesMounted`` or ``PodEvent/volumesFailed(_:)``.
@@ -18,6 +20,9 @@ package enum PodAction: Hashable, Sendable {
     case removeSandbox
     /// Ends in ``PodEvent/volumesRemoved``.
     case unmountVolumes
+    /// Gives the pod's group and these containers' the limits that their resources ask for; ends in
+    /// ``PodEvent/resized(_:)`` or ``PodEvent/resizeFailed(_:done:)``.
+    case resize(containers: [String])
     /// Removes an ended instance with its file system; its log stays.
     case removeInstance(id: String)
     /// An event object: type, reason and message as upstream words them; for one container or the pod.
@@ -38,6 +43,8 @@ package enum StopReason: Hashable, Sendable {
     case startupFailed
     /// The image in the spec changed.
     case definitionChanged
+    /// Other resources were granted that the container wants to start with.
+    case resized
 
     /// The message of the `Killing` event.
     package func message(container: String) -> String {
@@ -46,6 +53,7 @@ package enum StopReason: Hashable, Sendable {
         case .livenessFailed: "Container \(container) failed liveness probe, will be restarted"
         case .startupFailed: "Container \(container) failed startup probe, will be restarted"
         case .definitionChanged: "Container \(container) definition changed, will be restarted"
+        case .resized: "Container \(container) resize requires restart"
         }
     }
 }
@@ -121,6 +129,12 @@ package enum PodEvent: Sendable {
     case suspended(grace: Int)
     /// The machine stays up: what ``suspended(grace:)`` ended goes on.
     case resumed
+    /// Why the resources that the spec asks for are not granted, nil once they are, and the pod with what it asks for.
+    case resizePending(PendingResize?, wanted: Pod)
+    /// The limits of the pod are as granted, and those of these containers are in force.
+    case resized([String: ContainerLimits])
+    /// Limits could not be changed, for the reason given, but those of some containers.
+    case resizeFailed(String, done: [String: ContainerLimits])
     /// A deadline that ``PodAction/wakeUp(at:)`` asked for.
     case tick
 }

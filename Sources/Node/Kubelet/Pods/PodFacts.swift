@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+package import PodRuntime
+
 /// How an instance of a container ended.
 package struct ContainerExit: Hashable, Sendable {
     package var exitCode: Int
@@ -32,6 +34,8 @@ package struct ContainerInstance: Hashable, Sendable {
     package var startedAt: Int64
     /// Nil while it runs.
     package var exit: ContainerExit?
+    /// What its cgroup allows now; nil where that is not known.
+    package var limits: ContainerLimits?
     /// Whom its first process runs as; nil where that is not known.
     package var user: ContainerUser?
 
@@ -100,6 +104,8 @@ package struct ContainerFacts: Hashable, Sendable {
     package var attempts = 0
     /// Whether the newest instance lives in the present sandbox; false after a power cut took the sandbox away.
     package var isInSandbox = false
+    /// Whether it was stopped for other resources and comes back whatever its restart policy says.
+    package var restartsForResize = false
 
     package init() {}
 

@@ -57,7 +57,7 @@ extension PodMachine {
                 guard let known = facts[container.name], let exit = known.current?.exit, known.operation == nil else {
                     return false
                 }
-                return !container.restarts(afterExit: exit.exitCode)
+                return !container.restarts(afterExit: exit.exitCode) && !known.restartsForResize
             }
         if initFailed && !hasMainStarted || mainsDone { end(.completed, now) }
     }
@@ -92,6 +92,7 @@ extension PodMachine {
         guard volumes == .ready, case .ready = sandbox else { return }
         // Also while init containers run, and without holding up anything: they are there to find out what goes wrong.
         for container in pod.ephemeralContainers { ensureRunning(container, now) }
+        if !advanceResize(now) { return }
         if !advanceInitContainers(now) { return }
         for container in pod.containers {
             // One at a time: a postStart hook holds up the containers after it (upstream: SyncPod).
@@ -133,7 +134,7 @@ extension PodMachine {
             wake(at: retry)
             return
         }
-        if let exit = known.current?.exit, known.isInSandbox || container.kind != .initial {
+        if let exit = known.current?.exit, known.isInSandbox || container.kind != .initial, !known.restartsForResize {
             guard container.restarts(afterExit: exit.exitCode) else { return }
             let endedAt = known.endedAt ?? uptime
             let wait = known.restartBackoff.remaining(failedAt: endedAt, now: uptime)

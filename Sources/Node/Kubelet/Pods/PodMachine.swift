@@ -27,6 +27,10 @@ package struct PodMachine: Sendable {
     package internal(set) var startTime: Int64
     /// Whether the final delete was asked for.
     package internal(set) var isFinished = false
+    /// Why the resources that the spec asks for are not granted; nil if they are.
+    package internal(set) var pendingResize: PendingResize?
+    /// How far the resources that the node has granted are in force.
+    package internal(set) var resize = ResizeFacts()
     var sandboxRetryAt: Int64?
     var volumesRetryAt: Int64?
     /// Uptime at which a stop of the whole pod began.
@@ -42,9 +46,13 @@ package struct PodMachine: Sendable {
     }
 
     /// Takes over what an earlier run of the agent left: per container its instances, the oldest first.
+    ///
+    /// - Parameter groupIsCurrent: Whether the pod's own cgroup allows what the node has granted.
     package mutating func adopt(
-        _ instances: [String: [ContainerInstance]], sandboxAddresses: [String]?, volumesReady: Bool, now: Moment
+        _ instances: [String: [ContainerInstance]], sandboxAddresses: [String]?, volumesReady: Bool,
+        groupIsCurrent: Bool = true, now: Moment
     ) -> [PodAction] {
+        resize.groupIsOutdated = !groupIsCurrent
         if let sandboxAddresses { sandbox = .ready(addresses: sandboxAddresses) }
         if volumesReady { volumes = .ready }
         if ["Succeeded", "Failed"].contains(pod.phase) { ending = .completed }
@@ -120,6 +128,9 @@ package struct PodMachine: Sendable {
             if ending == nil { end(.failed(reason: reason, message: message, grace: grace), now) }
         case .suspended(let grace): if ending == nil { end(.suspended(grace: grace), now) }
         case .resumed: resume()
+        case .resizePending(let pending, let wanted): resizePends(pending, wanted)
+        case .resized(let limits): resized(limits)
+        case .resizeFailed(let message, let done): resizeFailed(message, done, now)
         case .tick: break
         }
         return finish(now)
@@ -171,6 +182,7 @@ extension PodMachine {
     private mutating func updated(_ new: Pod, _ now: Moment) {
         let old = pod
         pod = new
+        if ending == nil { resourcesGranted(before: old) }
         for container in new.allContainers where facts[container.name] == nil {
             facts[container.name] = ContainerFacts()
         }
@@ -217,6 +229,7 @@ extension PodMachine {
             facts.retryAt = nil
             facts.hasStarted = false
             facts.isInSandbox = true
+            facts.restartsForResize = false
             facts.startupPassed = false
             facts.readinessPassed = false
             facts.endedAt = instance.exit == nil ? nil : now.uptimeMilliseconds

@@ -8,6 +8,9 @@ package struct PodStatusWriter: Sendable {
     /// The node's addresses, at most one of each family, shown as `hostIPs`, and as `podIPs` of pods on the host network.
     package var hostAddresses: [String]
 
+    /// Conditions of the node's that are there only while they are true.
+    static let resizeConditions = ["PodResizePending", "PodResizeInProgress"]
+
     package init(hostAddresses: [String]) { self.hostAddresses = hostAddresses }
 
     /// The fields of `status` that the node owns. Conditions that somebody else set are not among them.
@@ -95,7 +98,10 @@ package struct PodStatusWriter: Sendable {
         var (running, stopped, succeeded, waiting) = (0, 0, 0, 0)
         for container in pod.containers {
             let known = machine.facts[container.name] ?? ContainerFacts()
-            if known.isRunning {
+            // It is on its way back.
+            if known.restartsForResize {
+                running += 1
+            } else if known.isRunning {
                 if known.hasStarted || known.isStopping { running += 1 } else { waiting += 1 }
             } else if let exit = known.current?.exit {
                 stopped += 1
@@ -148,6 +154,7 @@ extension PodStatusWriter {
             let verdict = Verdict(status: true, reason: EvictionWords.disruption, message: failure.message)
             verdicts.append(("DisruptionTarget", verdict))
         }
+        if machine.ending == nil { verdicts += resize(machine) }
         let before = previous["conditions"]?.elements ?? []
         return .array(
             verdicts.map { type, verdict in
@@ -165,6 +172,20 @@ extension PodStatusWriter {
                 if !verdict.message.isEmpty { condition["message"] = .string(verdict.message) }
                 return condition
             })
+    }
+
+    private func resize(_ machine: PodMachine) -> [(String, Verdict)] {
+        var verdicts: [(String, Verdict)] = []
+        if let pending = machine.pendingResize {
+            let verdict = Verdict(status: true, reason: pending.reason.rawValue, message: pending.message)
+            verdicts.append((Self.resizeConditions[0], verdict))
+        }
+        if machine.resize.isInProgress {
+            let failure = machine.resize.failure
+            let verdict = Verdict(status: true, reason: failure == nil ? "" : "Error", message: failure ?? "")
+            verdicts.append((Self.resizeConditions[1], verdict))
+        }
+        return verdicts
     }
 
     private func initialized(_ machine: PodMachine, phase: String) -> Verdict {

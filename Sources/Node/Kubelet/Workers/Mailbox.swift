@@ -4,7 +4,7 @@ import Synchronization
 
 /// The events of one pod on their way to its worker.
 ///
-/// It is bounded by what can happen at once: a pod update replaces one that waits, and every other event answers an
+/// It is bounded by what can happen at once: a pod update or a verdict on its resize replaces one that waits, and every other event answers an
 /// action or belongs to a container that runs.
 final class Mailbox: Sendable {
     private struct State {
@@ -22,8 +22,10 @@ final class Mailbox: Sendable {
                 state.waiter = nil
                 return waiter
             }
-            if case .podUpdated = event {
-                state.events.removeAll { if case .podUpdated = $0 { true } else { false } }
+            switch event {
+            case .podUpdated: state.events.removeAll { if case .podUpdated = $0 { true } else { false } }
+            case .resizePending: state.events.removeAll { if case .resizePending = $0 { true } else { false } }
+            default: break
             }
             state.events.append(event)
             return nil

@@ -322,6 +322,7 @@ extension ContainerInstance {
         self.init(
             id: record.id, attempt: record.attempt, image: record.image, imageID: record.imageID,
             startedAt: record.startedAt, exit: exit)
+        limits = record.limits
         user = record.supplementaryGroups.map {
             ContainerUser(uid: record.user, gid: record.group, supplementaryGroups: $0)
         }

@@ -119,8 +119,11 @@ final class PodWorker: Sendable {
             if found == nil, state.machine.pod.phase == "Pending", state.machine.pod.status["startTime"] == nil {
                 return state.machine.tick(now: now)
             }
+            let pod = state.machine.pod
+            let groupIsCurrent = found?.sandbox.map { $0.limits == groupLimits(of: pod) } ?? true
             return state.machine.adopt(
-                instances, sandboxAddresses: found?.sandbox?.addresses, volumesReady: false, now: now)
+                instances, sandboxAddresses: found?.sandbox?.addresses, volumesReady: false,
+                groupIsCurrent: groupIsCurrent, now: now)
         }
     }
 
@@ -210,6 +213,7 @@ final class PodWorker: Sendable {
                 children.start { await self.stop(name, grace: grace, why: why) }
             case .startProbes(let name): startProbes(name, children)
             case .stopProbes(let name): cancelProbes(name)
+            case .resize(let names): children.start { await self.resize(names) }
             case .removeInstance(let id): children.start { await self.context.runtime.removeContainer(id) }
             case .event(let isWarning, let reason, let message, let container):
                 context.event(pod, isWarning: isWarning, reason, message, container: container)

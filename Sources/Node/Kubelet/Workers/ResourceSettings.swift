@@ -24,14 +24,11 @@ package enum ResourceSettings {
         var result = ContainerResources()
         let requests = container.resources["requests"]
         let limits = container.resources["limits"]
-        let cpuLimit = ResourceAmount.milli(limits?["cpu"])
-        // A limit without a request counts as the request; the API defaults it so too.
-        result.cpuShares = shares(milliCPU: ResourceAmount.milli(requests?["cpu"]) ?? cpuLimit ?? 0)
-        if let cpuLimit, cpuLimit > 0 {
-            result.cpuQuota = max(minimumQuota, cpuLimit * Int64(quotaPeriod) / 1000)
-            result.cpuPeriod = quotaPeriod
-        }
-        if let memory = ResourceAmount.units(limits?["memory"]), memory > 0 { result.memoryLimit = memory }
+        let changeable = self.limits(of: container)
+        result.cpuShares = changeable.cpuShares
+        result.cpuQuota = changeable.cpuQuota
+        result.cpuPeriod = changeable.cpuPeriod
+        result.memoryLimit = changeable.memory
         let request = ResourceAmount.units(requests?["memory"]) ?? ResourceAmount.units(limits?["memory"]) ?? 0
         result.oomScoreAdjustment = oomScore(pod, memoryRequest: request, nodeMemory: nodeMemory)
         for (name, amount) in limits?.members ?? [:] where name.hasPrefix("hugepages-") {
@@ -40,6 +37,56 @@ package enum ResourceSettings {
             }
         }
         return result
+    }
+
+    /// What a container's cgroup is to allow, as far as it can change while the container runs.
+    package static func limits(of container: PodContainer) -> ContainerLimits {
+        let limits = container.resources["limits"]
+        let cpuLimit = ResourceAmount.milli(limits?["cpu"])
+        // A limit without a request counts as the request; the API defaults it so too.
+        let request = ResourceAmount.milli(container.resources["requests"]?["cpu"]) ?? cpuLimit ?? 0
+        var result = ContainerLimits(cpuShares: shares(milliCPU: request))
+        if let cpuLimit, cpuLimit > 0 {
+            result.cpuQuota = max(minimumQuota, cpuLimit * Int64(quotaPeriod) / 1000)
+            result.cpuPeriod = quotaPeriod
+        }
+        if let memory = ResourceAmount.units(limits?["memory"]), memory > 0 { result.memory = memory }
+        return result
+    }
+
+    /// A container's `resources` as they are in force: what the node has granted, but for what its cgroup says otherwise
+    /// (upstream: convertContainerStatusResources).
+    ///
+    /// - Parameter inForce: What the cgroup allows; nil where that is not known.
+    static func resources(of container: PodContainer, inForce: ContainerLimits?) -> JSON {
+        var result = container.requirements
+        let granted = limits(of: container)
+        guard let inForce, inForce != granted else { return result }
+        if let shares = inForce.cpuShares, shares != granted.cpuShares, shares > minimumShares {
+            result["requests", "cpu"] = .string(text(milliCPU: Int64((shares * 1000 + 1023) / 1024)))
+        }
+        if inForce.cpuQuota != granted.cpuQuota {
+            result["limits", "cpu"] = inForce.cpuQuota.map { quota in
+                .string(text(milliCPU: quota * 1000 / Int64(max(1, inForce.cpuPeriod ?? quotaPeriod))))
+            }
+        }
+        if inForce.memory != granted.memory {
+            result["limits", "memory"] = inForce.memory.map { .string(text(bytes: $0)) }
+        }
+        return result
+    }
+
+    /// Thousandths of a CPU as a quantity in its canonical form.
+    private static func text(milliCPU: Int64) -> String {
+        milliCPU % 1000 == 0 ? "\(milliCPU / 1000)" : "\(milliCPU)m"
+    }
+
+    /// Bytes as a quantity in its canonical form.
+    private static func text(bytes: Int64) -> String {
+        var (value, suffixes) = (bytes, ["Ki", "Mi", "Gi", "Ti"][...])
+        var suffix = ""
+        while value > 0, value % 1024 == 0, let next = suffixes.popFirst() { (value, suffix) = (value / 1024, next) }
+        return "\(value)\(suffix)"
     }
 
     /// `hugepages-2Mi` as the kernel's cgroup names it, `2MB`.

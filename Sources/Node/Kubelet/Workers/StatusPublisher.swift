@@ -199,10 +199,12 @@ final class StatusPublisher: Sendable {
         for (key, value) in new.members where !isSame(key, old[key], value) {
             // These lists merge by a key: say that the new one is all there is.
             let isMerged = ["podIPs", "hostIPs"].contains(key) && !(old[key]?.elements ?? []).isEmpty
-            patch[key] =
-                key == "conditions"
-                ? conditions(from: old[key], to: value)
-                : isMerged ? .array([["$patch": "replace"]] + value.elements) : value
+            patch[key] = isMerged ? .array([["$patch": "replace"]] + value.elements) : value
+            if key == "conditions" {
+                patch[key] = .array(
+                    conditions(from: old[key], to: value)
+                        + gone(old[key], value).map { ["$patch": "delete", "type": .string($0)] })
+            }
         }
         for key in ["reason", "message", "podIP", "podIPs"] where new[key] == nil && old[key] != nil {
             patch[key] = .null
@@ -212,24 +214,26 @@ final class StatusPublisher: Sendable {
     }
 
     /// Conditions are merged one by one: what one no longer has must be taken away.
-    private static func conditions(from old: JSON?, to new: JSON) -> JSON {
-        .array(
-            new.elements.map { condition in
-                guard let before = old?.elements.first(where: { $0["type"] == condition["type"] }) else {
-                    return condition
-                }
-                var result = condition
-                for key in optionalOfConditions where condition[key] == nil && before[key] != nil {
-                    result[key] = .null
-                }
-                return result
-            })
+    private static func conditions(from old: JSON?, to new: JSON) -> [JSON] {
+        new.elements.map { condition in
+            guard let before = old?.elements.first(where: { $0["type"] == condition["type"] }) else { return condition }
+            var result = condition
+            for key in optionalOfConditions where condition[key] == nil && before[key] != nil { result[key] = .null }
+            return result
+        }
     }
 
     private static let optionalOfConditions = ["reason", "message"]
 
+    /// Conditions of ours that are no more.
+    private static func gone(_ old: JSON?, _ new: JSON) -> [String] {
+        let has = { (list: JSON?, type: String) in (list?.elements ?? []).contains { $0["type"]?.string == type } }
+        return PodStatusWriter.resizeConditions.filter { has(old, $0) && !has(new, $0) }
+    }
+
     private static func isSame(_ key: String, _ old: JSON?, _ new: JSON) -> Bool {
         guard key == "conditions" else { return old == new }
+        if !gone(old, new).isEmpty { return false }
         // Ours are among those that are there.
         let known = old?.elements ?? []
         return new.elements.allSatisfy { condition in

@@ -55,6 +55,15 @@ package struct CgroupTree: Sendable {
         if let pidsLimit, pidsLimit > 0 { try set(path, "pids", "pids.max", "\(pidsLimit)") }
     }
 
+    /// Changes the limits of a pod's group; nil for no limit of memory or processes. A group that is not there, because its
+    /// scope has no process now, is left so.
+    package func limit(_ path: String, to limits: PodLimits) throws {
+        guard let directory = directory(path, controller: "memory"), Files.exists(directory) else { return }
+        let memory = limits.memory.map { "\($0)" } ?? (isUnified ? "max" : "-1")
+        try makePodGroup(path, cpuShares: limits.cpuShares, memoryLimit: nil, pidsLimit: limits.processes)
+        try set(path, "memory", isUnified ? "memory.max" : "memory.limit_in_bytes", memory)
+    }
+
     private func set(_ path: String, _ controller: String, _ file: String, _ value: String) throws {
         guard let directory = directory(path, controller: controller) else { return }
         try Files.write(value, to: "\(directory)/\(file)")

@@ -94,6 +94,11 @@ package struct PodScope: Hashable, Sendable {
         try groups.add(process, to: inner)
     }
 
+    /// Changes the limits of the scope that runs.
+    func limit(to limits: PodLimits) throws(BusError) {
+        try ServiceManager.limit(scope(nil, limits, "", []))
+    }
+
     private func makeInner(_ inner: String, _ groups: Cgroups) throws(SystemError) {
         if !groups.isUnified { return try groups.create(inner) }
         // No controller may be enabled while the process is still in the scope itself: the scope would become the root of
@@ -127,9 +132,10 @@ package struct PodScope: Hashable, Sendable {
     }
 
     private func scope(
-        _ process: Int32, _ limits: PodLimits, _ description: String, _ stopsAfter: [String]
+        _ process: Int32?, _ limits: PodLimits, _ description: String, _ stopsAfter: [String]
     ) -> TransientScope {
-        var scope = TransientScope(name: name, description: description, slice: slice, processes: [process])
+        var scope = TransientScope(
+            name: name, description: description, slice: slice, processes: process.map { [$0] } ?? [])
         scope.cpuWeight = limits.cpuShares.map { CgroupTree.weight(shares: $0) }
         scope.memoryMax = limits.memory.map { UInt64(max(0, $0) + Self.monitorMemory) }
         scope.tasksMax = limits.processes.map { UInt64(max(1, $0)) }

@@ -30,6 +30,8 @@ package struct ContainerRecord: Hashable, Sendable {
     package var exit: ContainerExitStatus?
     /// The supplementary groups of its first process; nil in records of earlier versions.
     package var supplementaryGroups: [UInt32]?
+    /// What its cgroup allows now; nil in records of earlier versions.
+    package var limits: ContainerLimits?
 }
 
 /// How a container's process ended.
@@ -84,6 +86,7 @@ extension ContainerRecord {
         group = UInt32(clamping: json["group"]?.int ?? 0)
         terminationMessagePath = json["terminationMessagePath"]?.string
         supplementaryGroups = json["groups"]?.array?.compactMap { $0.int.flatMap { UInt32(exactly: $0) } }
+        limits = json["limits"].map { ContainerLimits(json: $0) }
         exit = json["exit"].map { exit in
             ContainerExitStatus(
                 exitCode: exit["exitCode"]?.int ?? 255, signal: exit["signal"]?.int ?? 0,
@@ -102,6 +105,7 @@ extension ContainerRecord {
         ]
         if let terminationMessagePath { result["terminationMessagePath"] = .string(terminationMessagePath) }
         if let supplementaryGroups { result["groups"] = .array(supplementaryGroups.map { .int(Int64($0)) }) }
+        if let limits { result["limits"] = limits.json }
         if let exit {
             result["exit"] = [
                 "exitCode": JSON(exit.exitCode), "signal": JSON(exit.signal), "outOfMemory": .bool(exit.isOutOfMemory),

@@ -120,4 +120,9 @@ package struct ContainerResources: Hashable, Sendable {
     package var hugepageLimits: [String: UInt64] = [:]
 
     package init() {}
+
+    /// What of it can change while the container runs.
+    package var limits: ContainerLimits {
+        ContainerLimits(cpuShares: cpuShares, cpuQuota: cpuQuota, cpuPeriod: cpuPeriod, memory: memoryLimit)
+    }
 }

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import LinuxSystem
+import Logging
+import Synchronization
+import SystemBus
+
+/// Changing the limits of what runs.
+extension PodRuntime {
+    /// Changes a running container's limits. Its record tells of them from when they are in force.
+    package func updateContainer(_ id: String, to limits: ContainerLimits) async throws {
+        guard let record = record(id), record.exit == nil, record.limits != limits else { return }
+        let options = limits.updateOptions(from: record.limits)
+        try await blocking {
+            if let memory = limits.memory, memory < record.limits?.memory ?? .max {
+                let used = self.cgroups.usage(record.cgroupPath).memory
+                // The kernel would kill processes to make room (upstream: validateMemoryResizeAction).
+                if used > UInt64(memory) {
+                    throw RuntimeError(
+                        .other, "",
+                        "attempting to set container \"\(record.name)\" memory limit (\(memory)) below current usage "
+                            + "(\(used))")
+                }
+            }
+            try self.runLauncher(["update"] + options + [id], .other, "update container \(record.name)")
+            let updated = self.state.withLock { state -> ContainerRecord? in
+                state.records[id]?.limits = limits
+                return state.records[id]
+            }
+            if let updated { try self.write(updated) }
+        }
+        logger(of: record).info("A container's limits have changed")
+    }
+
+    /// Changes what a pod may use as a whole; nil if it has no sandbox.
+    package func updateSandbox(of podUID: String, to limits: PodLimits) async throws -> Sandbox? {
+        guard var sandbox = sandbox(of: podUID) else { return nil }
+        if sandbox.limits == limits { return sandbox }
+        sandbox.limits = limits
+        let changed = sandbox
+        try await blocking {
+            if let scope = PodScope(path: changed.cgroupPath) {
+                // Without a process there is no scope; the next one begins with the new limits.
+                if try !self.cgroups.processes(changed.cgroupPath).isEmpty { try scope.limit(to: limits) }
+            } else {
+                try self.cgroups.limit(changed.cgroupPath, to: limits)
+            }
+            try self.write(changed)
+        }
+        state.withLock { $0.sandboxes[podUID] = changed }
+        return changed
+    }
+}
