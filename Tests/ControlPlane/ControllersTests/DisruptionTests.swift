@@ -112,6 +112,11 @@ import Testing
                         options: .init())
                 }
                 try await waitUntil { $0["disruptionsAllowed"]?.int == 1 && $0["expectedPods"]?.int == 2 }
+                // Counted again, it is the same: nothing is written.
+                let stored = try await client.get(Self.budgets, namespace: "default", name: "b")
+                let pods = try await client.list(.pods, namespace: "default", options: .init()).items
+                let again = BudgetCount(stored, pods: pods, scale: 0, now: Self.now)
+                #expect(again.status(of: stored, now: Self.now) == stored.status)
                 try await evict("p1")
                 try await waitUntil { $0["disruptionsAllowed"]?.int == 0 && $0["currentHealthy"]?.int == 1 }
                 do {

@@ -53,4 +53,12 @@ import Testing
         #expect(ReplicaCount.secondsUntilAvailable(pod("a"), minReadySeconds: 10, now: now) == 0)
         #expect(ReplicaCount.secondsUntilAvailable(pod("a", ready: nil), minReadySeconds: 0, now: now) == nil)
     }
+
+    @Test func countsOfZeroAreLeftOutOfAStatus() {
+        var status: JSON = ["replicas": 2, "readyReplicas": 1]
+        status.setCount("replicas", 3)
+        status.setCount("readyReplicas", 0)
+        status.setCount("availableReplicas", 0)
+        #expect(status == ["replicas": 3])
+    }
 }

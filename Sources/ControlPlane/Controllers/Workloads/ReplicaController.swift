@@ -151,9 +151,9 @@ package final class ReplicaController: ControlLoop {
         var updated = owner
         var status = owner.status
         status["replicas"] = JSON(active.count)
-        Self.set(&status, "fullyLabeledReplicas", labelled.count)
-        Self.set(&status, "readyReplicas", active.count { $0.isReady })
-        Self.set(&status, "availableReplicas", waits.count { $0 == 0 })
+        status.setCount("fullyLabeledReplicas", labelled.count)
+        status.setCount("readyReplicas", active.count { $0.isReady })
+        status.setCount("availableReplicas", waits.count { $0 == 0 })
         if kind.kind == "ReplicaSet" {
             status["terminatingReplicas"] = JSON(pods.count { $0.object.isBeingDeleted && !$0.isTerminal })
         }
@@ -179,10 +179,5 @@ package final class ReplicaController: ControlLoop {
             Condition(
                 type: "ReplicaFailure", status: "True", reason: missing ? "FailedCreate" : "FailedDelete",
                 message: "\(failure)", lastTransitionTime: context.now().text))
-    }
-
-    /// Sets a count that is left out when it is zero, as upstream's `omitempty`.
-    private static func set(_ status: inout JSON, _ field: String, _ count: Int) {
-        status[field] = count == 0 ? JSON?.none : JSON(count)
     }
 }

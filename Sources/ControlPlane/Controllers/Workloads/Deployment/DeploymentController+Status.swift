@@ -27,16 +27,15 @@ extension DeploymentController {
 
     private func counts(_ rollout: Rollout, over status: JSON, generation: Int) -> JSON {
         var status = status
-        func set(_ field: String, _ count: Int) { status[field] = count == 0 ? JSON?.none : JSON(count) }
         let current = rollout.current
         let available = rollout.owned.reduce(0) { $0 + $1.availableReplicas }
         status["observedGeneration"] = JSON(generation)
-        set("replicas", rollout.owned.reduce(0) { $0 + $1.statusReplicas })
-        set("updatedReplicas", current?.statusReplicas ?? 0)
-        set("readyReplicas", rollout.owned.reduce(0) { $0 + $1.readyReplicas })
-        set("availableReplicas", available)
+        status.setCount("replicas", rollout.owned.reduce(0) { $0 + $1.statusReplicas })
+        status.setCount("updatedReplicas", current?.statusReplicas ?? 0)
+        status.setCount("readyReplicas", rollout.owned.reduce(0) { $0 + $1.readyReplicas })
+        status.setCount("availableReplicas", available)
         status["terminatingReplicas"] = JSON(rollout.owned.reduce(0) { $0 + $1.terminatingReplicas })
-        set("unavailableReplicas", max(0, rollout.owned.reduce(0) { $0 + $1.replicas } - available))
+        status.setCount("unavailableReplicas", max(0, rollout.owned.reduce(0) { $0 + $1.replicas } - available))
         if rollout.collision { status["collisionCount"] = JSON(rollout.deployment.collisionCount + 1) }
         return status
     }
