@@ -4,6 +4,9 @@ import Launcher
 import LinuxSystem
 import Monitor
 
-// Two programs in one file, because Swift's runtime is most of either: its pages are in memory once for both.
-let isMonitor = CommandLine.arguments.first == ContainerMonitor.programName
-Processes.exit(isMonitor ? ContainerMonitor.run(CommandLine.arguments) : LauncherCommand.run(CommandLine.arguments))
+// Three programs in one file, because Swift's runtime is most of each: its pages are in memory once for all.
+switch CommandLine.arguments.first {
+case ContainerMonitor.programName: Processes.exit(ContainerMonitor.run(CommandLine.arguments))
+case PauseProgram.path: Processes.exit(PauseProgram.run())
+default: Processes.exit(LauncherCommand.run(CommandLine.arguments))
+}

@@ -55,7 +55,7 @@ extension PodRuntime {
         let builder = RuntimeSpecBuilder(
             container: spec, image: execution, user: user, sandbox: sandbox, rootfs: root,
             cgroupPath: "\(sandbox.cgroupPath)/\(id)", mounts: mounts.mounts,
-            targetProcesses: try spec.processTarget.map(processNamespace), hasResourceCapability: hasResourceCapability)
+            joinedProcesses: try joinedProcesses(spec, sandbox), hasResourceCapability: hasResourceCapability)
         let runtimeSpec = try builder.build()
         try Files.replace("\(directory)/config.json", with: runtimeSpec.serialized(), durable: false)
         let record = try makeRecord(id, spec, image, config, sandbox, user)
@@ -64,6 +64,14 @@ extension PodRuntime {
         state.withLock { $0.records[id] = record }
         mounts.close()
         try subscribe(record)
+    }
+
+    private func joinedProcesses(_ spec: ContainerSpec, _ sandbox: Sandbox) throws -> String? {
+        switch sandbox.processNamespace {
+        case .host: nil
+        case .shared: try sharedProcesses(of: sandbox)
+        case .container: try spec.processTarget.map(processNamespace)
+        }
     }
 
     /// The PID namespace of a running container, as a file that the launcher joins.

@@ -184,7 +184,7 @@ extension PodRuntime {
 
     /// Removes all containers and logs of a pod.
     package func removePod(_ pod: PodIdentity) async {
-        for record in records(of: pod.uid) { await removeContainer(record.id) }
+        for record in everyRecord(of: pod.uid) { await removeContainer(record.id) }
         let directory = configuration.logDirectory(pod)
         do { try await blocking { try Files.removeTree(directory) } } catch {
             logger.warning(

@@ -18,8 +18,10 @@ extension PodRuntime {
         let directory = configuration.sandboxDirectory(spec.pod.uid)
         try Files.makeDirectories(directory, permissions: 0o711)
         let cgroup = cgroupPath(of: spec)
+        let processes: Sandbox.ProcessNamespace =
+            if spec.usesHostProcesses { .host } else if spec.sharesProcesses { .shared } else { .container }
         var sandbox = Sandbox(
-            pod: spec.pod, hostname: spec.hostname, processNamespace: spec.usesHostProcesses ? .host : .container,
+            pod: spec.pod, hostname: spec.hostname, processNamespace: processes,
             sharedMemoryPath: spec.usesHostIPC ? "/dev/shm" : "\(directory)/shm", addresses: [], cgroupPath: cgroup,
             isUnified: cgroups.isUnified)
         sandbox.limits = PodLimits(
@@ -32,10 +34,6 @@ extension PodRuntime {
         }
         if !spec.usesHostIPC { try mountSharedMemory(sandbox.sharedMemoryPath) }
         try joinNamespaces(spec, directory, &sandbox)
-        if spec.sharesProcesses, !spec.usesHostProcesses {
-            throw RuntimeError(
-                .sandbox, "share the process namespace", "pods with shareProcessNamespace are not supported yet")
-        }
         try write(sandbox)
         return sandbox
     }
@@ -82,7 +80,7 @@ extension PodRuntime {
     /// Removes a pod's sandbox; its containers have ended. One that does not exist is no error.
     package func removeSandbox(_ pod: PodIdentity) async throws {
         let known = state.withLock { $0.sandboxes[pod.uid] }
-        for record in records(of: pod.uid) where record.exit == nil { await stopContainer(record.id, grace: 0) }
+        for record in everyRecord(of: pod.uid) where record.exit == nil { await stopContainer(record.id, grace: 0) }
         try await blocking {
             try self.network.remove(sandboxID: pod.uid)
             let directory = self.configuration.sandboxDirectory(pod.uid)
@@ -157,7 +155,7 @@ extension Sandbox {
         switch processNamespace {
         case .container: break
         case .host: result["processes"] = "host"
-        case .shared(let path): result["processes"] = .string(path)
+        case .shared: result["processes"] = "shared"
         }
         return result
     }
@@ -166,9 +164,9 @@ extension Sandbox {
         guard let uid = json["uid"]?.string, let cgroup = json["cgroup"]?.string else { return nil }
         let processes: ProcessNamespace =
             switch json["processes"]?.string {
-            case nil: .container
             case "host": .host
-            case let path?: .shared(path: path)
+            case "shared": .shared
+            default: .container
             }
         self.init(
             pod: PodIdentity(

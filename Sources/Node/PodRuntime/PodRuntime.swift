@@ -20,6 +20,8 @@ package final class PodRuntime: Sendable {
     let network: SandboxNetwork
     let logger: Logger
     let state = Mutex(State())
+    /// Held while a pod's first process is looked for and started, so that there is one of it.
+    let holderStart = Mutex(())
     /// Whether this process may lower OOM scores.
     let hasResourceCapability: Bool
 
@@ -74,6 +76,11 @@ package final class PodRuntime: Sendable {
 
     /// All containers of a pod, the oldest first.
     package func records(of podUID: String) -> [ContainerRecord] {
+        everyRecord(of: podUID).filter { $0.name != Self.holderName }
+    }
+
+    /// All containers of a pod and the holders of its processes, the oldest first.
+    func everyRecord(of podUID: String) -> [ContainerRecord] {
         state.withLock { $0.records.values.filter { $0.pod.uid == podUID } }.sorted { $0.attempt < $1.attempt }
     }
 

@@ -22,7 +22,7 @@ struct RuntimeSpecTests {
 
     static func build(
         image: ImageConfig.Execution = .init(), user: ResolvedUser = .init(), hasResourceCapability: Bool = true,
-        targetProcesses: String? = nil, _ configure: (inout ContainerSpec) -> Void
+        joinedProcesses: String? = nil, _ configure: (inout ContainerSpec) -> Void
     ) throws -> RuntimeSpec {
         var container = ContainerSpec(pod: pod, name: "c", attempt: 0, image: "i")
         container.command = ["/bin/true"]
@@ -30,7 +30,7 @@ struct RuntimeSpecTests {
         let mounts = try MountResolver(mounts: container.mounts, message: container.terminationMessage)
         return try RuntimeSpecBuilder(
             container: container, image: image, user: user, sandbox: sandbox(), rootfs: "/root",
-            cgroupPath: "/kubepods/podu/c", mounts: mounts.mounts, targetProcesses: targetProcesses,
+            cgroupPath: "/kubepods/podu/c", mounts: mounts.mounts, joinedProcesses: joinedProcesses,
             hasResourceCapability: hasResourceCapability
         ).build()
     }
@@ -78,7 +78,7 @@ struct RuntimeSpecTests {
 
     @Test("a container with a target joins the target's processes")
     func targetProcesses() throws {
-        let spec = try Self.build(targetProcesses: "/proc/7/ns/pid") { _ in }
+        let spec = try Self.build(joinedProcesses: "/proc/7/ns/pid") { _ in }
         #expect(spec.linux.namespaces.contains(.init(.pid, path: "/proc/7/ns/pid")))
         #expect(!spec.linux.namespaces.contains(.init(.pid)))
     }

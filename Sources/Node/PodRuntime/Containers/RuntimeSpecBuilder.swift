@@ -15,8 +15,8 @@ struct RuntimeSpecBuilder {
     let cgroupPath: String
     /// Bind mounts with their sources resolved, in the order in which they are made.
     let mounts: [RuntimeSpec.Mount]
-    /// The PID namespace of the container whose processes this one is to see; nil for what the sandbox says.
-    var targetProcesses: String?
+    /// The PID namespace that the container joins; nil for one of its own.
+    var joinedProcesses: String?
     /// Whether an ordinary user may lower the OOM score and raise limits: the agent lacks CAP_SYS_RESOURCE otherwise.
     let hasResourceCapability: Bool
 
@@ -138,8 +138,7 @@ struct RuntimeSpecBuilder {
         if let path = sandbox.utsNamespace { result.append(.init(.uts, path: path)) }
         switch sandbox.processNamespace {
         case .host: break
-        case .container: result.append(.init(.pid, path: targetProcesses))
-        case .shared(let path): result.append(.init(.pid, path: path))
+        case .container, .shared: result.append(.init(.pid, path: joinedProcesses))
         }
         // On cgroup v2 a container sees its own subtree only; on v1 runtimes leave the host's view.
         if sandbox.isUnified && !container.security.isPrivileged { result.append(.init(.cgroup)) }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-/// A pod's sandbox: the namespaces that its containers share, pinned by bind mounts, without a process that holds them.
+/// A pod's sandbox: the namespaces that its containers share, pinned by bind mounts, without a process that holds them
+/// unless they share their processes.
 package struct Sandbox: Hashable, Sendable {
     /// Where containers find their processes.
     package enum ProcessNamespace: Hashable, Sendable {
@@ -8,8 +9,8 @@ package struct Sandbox: Hashable, Sendable {
         case container
         /// The host's.
         case host
-        /// All containers share one, whose first process the launcher provides.
-        case shared(path: String)
+        /// All containers share one, which a process of the sandbox's holds.
+        case shared
     }
 
     package var pod: PodIdentity
