@@ -90,7 +90,6 @@ struct NodeAdmission {
         ]
     }
 
-
     private func outOf(_ name: String, requested: Int64, used: Int64, capacity: Int64) -> PodRefusal {
         PodRefusal(
             reason: "OutOf\(name)",
