@@ -3,6 +3,7 @@
 
 import json
 import unittest
+from pathlib import Path
 
 from node import IMAGE, NodeTestCase, run, until
 
@@ -207,6 +208,21 @@ class PodTests(NodeTestCase):
         self.assertIn("65536", words[4:])
         status = self.node.json("get", "pod", "facts")["status"]["containerStatuses"][0]
         self.assertEqual(status["user"], {"linux": {"uid": 1000, "gid": 2000, "supplementalGroups": [2000, 3000]}})
+
+    def test_resources_of_a_whole_pod(self):
+        limits = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
+        self.start_pod("whole", resources=limits)
+        pod = self.node.json("get", "pod", "whole")
+        self.assertEqual(pod["status"]["qosClass"], "Burstable")
+        groups = list(Path("/sys/fs/cgroup").glob(f"**/kubepods/burstable/pod{pod['metadata']['uid']}"))
+        read = lambda *names: next(f.read_text().split()[0] for g in groups for n in names if (f := g / n).exists())
+        self.assertEqual(read("memory.max", "memory.limit_in_bytes"), str(64 << 20))
+        self.assertEqual(read("cpu.max", "cpu.cfs_quota_us"), "20000")
+        limits["requests"]["cpu"] = "50m"
+        refused = self.node.kubectl("apply", "-f", "-", check=False, input=self.pod("refused", resources=limits, container={
+            "resources": {"requests": {"cpu": "100m"}, "limits": {"memory": "1Gi"}}}))
+        self.assertIn("must be greater than or equal to aggregate container requests of 100m", refused.stderr)
+        self.assertIn("must be less than or equal to pod limits of 64Mi", refused.stderr)
 
     def test_a_volume_that_holds_too_much_evicts(self):
         self.start_pod("greedy", "dd if=/dev/zero of=/v/f bs=1M count=30; sleep 100000", container={

@@ -25,12 +25,11 @@ extension PodRuntime {
             sharedMemoryPath: spec.usesHostIPC ? "/dev/shm" : "\(directory)/shm", addresses: [], cgroupPath: cgroup,
             isUnified: cgroups.isUnified)
         sandbox.limits = PodLimits(
-            cpuShares: spec.cpuShares, memory: spec.memoryLimit, processes: configuration.podProcessLimit)
+            cpuShares: spec.cpuShares, cpuQuota: spec.cpuQuota, memory: spec.memoryLimit,
+            processes: configuration.podProcessLimit)
         // A scope begins with its first process.
         if PodScope(path: cgroup) == nil {
-            try cgroups.makePodGroup(
-                cgroup, cpuShares: spec.cpuShares, memoryLimit: spec.memoryLimit,
-                pidsLimit: configuration.podProcessLimit)
+            try cgroups.makePodGroup(cgroup, sandbox.limits)
         }
         if !spec.usesHostIPC { try mountSharedMemory(sandbox.sharedMemoryPath) }
         try joinNamespaces(spec, directory, &sandbox)
@@ -147,6 +146,7 @@ extension Sandbox {
             "cgroup": .string(cgroupPath),
         ]
         if let shares = limits.cpuShares { result["cpuShares"] = .int(Int64(clamping: shares)) }
+        if let quota = limits.cpuQuota { result["cpuQuota"] = .int(quota) }
         if let memory = limits.memory { result["memoryLimit"] = .int(memory) }
         if let processes = limits.processes { result["processLimit"] = .int(processes) }
         if let networkNamespace { result["network"] = .string(networkNamespace) }
@@ -177,7 +177,8 @@ extension Sandbox {
             isUnified: isUnified)
         limits = PodLimits(
             cpuShares: json["cpuShares"]?.int.flatMap { UInt64(exactly: $0) },
-            memory: json["memoryLimit"]?.int.map(Int64.init), processes: json["processLimit"]?.int.map(Int64.init))
+            cpuQuota: json["cpuQuota"]?.int.map(Int64.init), memory: json["memoryLimit"]?.int.map(Int64.init),
+            processes: json["processLimit"]?.int.map(Int64.init))
         networkNamespace = json["network"]?.string
         ipcNamespace = json["ipc"]?.string
         utsNamespace = json["uts"]?.string

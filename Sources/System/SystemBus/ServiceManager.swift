@@ -14,6 +14,8 @@ package struct TransientScope: Hashable, Sendable {
     package var processes: [Int32]
     /// 1...10000; nil for systemd's default.
     package var cpuWeight: UInt64?
+    /// Microseconds of CPU time in a second; nil for no limit.
+    package var cpuQuota: UInt64?
     /// Bytes; nil for no limit.
     package var memoryMax: UInt64?
     /// Processes and threads; nil for no limit.
@@ -51,6 +53,7 @@ package struct TransientScope: Hashable, Sendable {
         // systemd's defaults are for sessions of users: a share of what the machine can have.
         var result: [BusValue] = [
             .property("TasksMax", .uint64(tasksMax ?? .max)), .property("MemoryMax", .uint64(memoryMax ?? .max)),
+            .property("CPUQuotaPerSecUSec", .uint64(cpuQuota ?? .max)),
         ]
         if let cpuWeight { result.append(.property("CPUWeight", .uint64(cpuWeight))) }
         return result

@@ -239,6 +239,25 @@ struct StatusTests {
         #expect(texts == ["0s", "10s", "1m30s", "1h0m0s", "1.5s"])
     }
 
+    @Test("what a pod states as a whole counts for its class, its group and the node")
+    func wholePods() {
+        let pod = { (resources: JSON) in
+            MachineDriver.pod([
+                "resources": resources, "containers": [["name": "c", "resources": ["requests": ["cpu": "10m"]]]],
+            ])
+        }
+        let burstable = pod([
+            "requests": ["cpu": "100m", "memory": "64Mi"], "limits": ["cpu": "200m", "memory": "64Mi"],
+        ])
+        #expect(burstable.qosClass == .burstable)
+        #expect(burstable.request("cpu") == 100)
+        let group = ResourceSettings.pod(burstable)
+        #expect(group == ("/kubepods/burstable", 102, 20_000, 64 << 20))
+        #expect(pod(["limits": ["cpu": "200m", "memory": "64Mi"]]).qosClass == .guaranteed)
+        #expect(pod([:]).request("cpu") == 10)
+        #expect(ResourceSettings.pod(pod([:])).cpuQuota == nil)
+    }
+
     @Test("request targets are decoded")
     func targets() {
         let target = RequestTarget("/exec/ns/pod/c?command=sh&command=-c&command=echo%20a%2Bb&tty=true&x=1+2")

@@ -42,7 +42,7 @@ struct PodScopeTests {
     @Test("a sandbox remembers its limits, for the scopes that are made later")
     func limits() {
         var sandbox = RuntimeSpecTests.sandbox()
-        sandbox.limits = PodLimits(cpuShares: 512, memory: 1 << 30, processes: 100)
+        sandbox.limits = PodLimits(cpuShares: 512, cpuQuota: 20_000, memory: 1 << 30, processes: 100)
         #expect(Sandbox(json: sandbox.json, isUnified: false) == sandbox)
     }
 }

@@ -56,11 +56,13 @@ import Testing
     @Test func aScopeIsDelegatedAndLimited() {
         var scope = TransientScope(name: "a-b.scope", description: "A", slice: "a.slice", processes: [7])
         scope.memoryMax = 1 << 20
+        scope.cpuQuota = 200_000
         scope.stopsAfter = ["x.service"]
         let properties = scope.properties
         #expect(properties.contains(.property("PIDs", .array(of: "u", [.uint32(7)]))))
         #expect(properties.contains(.property("Delegate", .boolean(true))))
         #expect(properties.contains(.property("MemoryMax", .uint64(1 << 20))))
+        #expect(properties.contains(.property("CPUQuotaPerSecUSec", .uint64(200_000))))
         // No limit is said in so many words: the default is another.
         #expect(properties.contains(.property("TasksMax", .uint64(.max))))
         #expect(properties.contains(.property("Before", .array(of: "s", [.string("x.service")]))))

@@ -56,7 +56,40 @@ extension Validator {
             let gatePath = path.child("readinessGates").index(index).child("conditionType")
             add(LabelSyntax.problems(inKey: type), gatePath, .string(type))
         }
-        if let resources = spec.value("resources") { self.resources(resources, path.child("resources")) }
+        if let resources = spec.value("resources") {
+            self.resources(resources, path.child("resources"))
+            podResources(resources, spec, path)
+        }
+    }
+
+    /// What a pod states as a whole, against its containers (upstream: validatePodResourceConsistency).
+    private mutating func podResources(_ resources: JSON, _ spec: JSON, _ path: FieldPath) {
+        for kind in ["limits", "requests"] {
+            for name in (resources[kind]?.members ?? [:]).keys where !PodView.isOfWholePods(name) {
+                let place = path.child("resources").child(kind).key(name)
+                add(.unsupported(place, .string(name), ["cpu", "hugepages-", "memory"]))
+            }
+        }
+        var pod = KubeObject(.init("", "v1", "Pod"), name: "")
+        pod.spec = spec
+        for (name, sum) in PodView(pod).containerRequests.sorted(by: { $0.key < $1.key }) {
+            guard let own = Quantity(resources["requests"]?[name]), sum > own else { continue }
+            let reason = "must be greater than or equal to aggregate container requests of \(sum)"
+            add(.invalid(path.child("resources").child("requests").key(name), .string(own.description), reason))
+        }
+        for list in ["containers", "initContainers"] {
+            for (index, container) in spec.list(list).enumerated() {
+                for (name, limit) in container["resources"]?["limits"]?.members ?? [:] {
+                    guard let own = Quantity(resources["limits"]?[name]), let limit = Quantity(limit), limit > own
+                    else {
+                        continue
+                    }
+                    let place = path.child(list).index(index).child("resources").child("limits").key(name)
+                    let reason = "must be less than or equal to pod limits of \(own)"
+                    add(.invalid(place, .string(limit.description), reason))
+                }
+            }
+        }
     }
 
     private mutating func podNames(_ spec: JSON, _ path: FieldPath) {

@@ -30,6 +30,26 @@ extension PodView {
         }
     }
 
+    /// Whether the pod states requests or limits as a whole (upstream: IsPodLevelResourcesSet).
+    package var hasOwnResources: Bool {
+        ["requests", "limits"].contains { kind in
+            (object.spec["resources"]?[kind]?.members ?? [:]).contains { Self.isOfWholePods($0.key) }
+        }
+    }
+
+    /// Whether pods may state a resource as a whole.
+    static func isOfWholePods(_ resource: String) -> Bool {
+        resource == "cpu" || resource == "memory" || resource.hasPrefix("hugepages-")
+    }
+
+    /// What the containers request together, whatever the pod states as a whole.
+    var containerRequests: [String: Quantity] {
+        var pod = object
+        pod.spec["resources"] = nil
+        pod.spec["overhead"] = nil
+        return PodView(pod).requests
+    }
+
     /// The limits, summed in the same way.
     package var limits: [String: Quantity] { total("limits") { Self.resources(of: $0, "limits") } }
 

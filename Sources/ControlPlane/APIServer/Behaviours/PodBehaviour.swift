@@ -118,9 +118,11 @@ enum PodQoS {
         var hasAny = false
         var isGuaranteed = true
         let containers = (pod.spec["containers"]?.elements ?? []) + (pod.spec["initContainers"]?.elements ?? [])
-        for container in containers {
-            let limits = container["resources"]?["limits"]
-            let requests = container["resources"]?["requests"]
+        // What the pod states as a whole takes the place of what its containers do.
+        let whole = PodView(pod).hasOwnResources ? [pod.spec["resources"]] : nil
+        for resources in whole ?? containers.map({ $0["resources"] }) {
+            let limits = resources?["limits"]
+            let requests = resources?["requests"]
             for name in ["cpu", "memory"] {
                 let limit = quantity(limits?[name])
                 let request = quantity(requests?[name]) ?? limit

@@ -150,6 +150,9 @@ extension Pod {
         }
         let overhead = spec["overhead"]?[resource]
         let extra = (resource == "cpu" ? ResourceAmount.milli(overhead) : ResourceAmount.units(overhead)) ?? 0
+        let whole = ownResources.flatMap { $0["requests"]?[resource] ?? $0["limits"]?[resource] }
+        let own = resource == "cpu" ? ResourceAmount.milli(whole) : ResourceAmount.units(whole)
+        if let own { return own + extra }
         return max(largest, containers.reduce(sidecars) { $0 + amount($1) }) + extra
     }
 

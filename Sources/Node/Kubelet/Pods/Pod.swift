@@ -85,14 +85,17 @@ package struct Pod: Hashable, Sendable {
     }
     package var subdomain: String { spec["subdomain"]?.string ?? "" }
 
-    /// `Guaranteed`, `Burstable` or `BestEffort`, by requests and limits of init and main containers
+    /// The requests and limits that the pod states as a whole (KEP-2837); nil where it states none.
+    package var ownResources: JSON? { PodView(object).hasOwnResources ? spec["resources"] : nil }
+
+    /// `Guaranteed`, `Burstable` or `BestEffort`, by requests and limits of the pod or of its init and main containers
     /// (upstream: ComputePodQOS).
     package var qosClass: QOSClass {
         var anything = false
         var guaranteed = true
-        for container in initContainers + containers {
-            let requests = container.resources["requests"] ?? .null
-            let limits = container.resources["limits"] ?? .null
+        for resources in ownResources.map({ [$0] }) ?? (initContainers + containers).map(\.resources) {
+            let requests = resources["requests"] ?? .null
+            let limits = resources["limits"] ?? .null
             for name in ["cpu", "memory"] {
                 let limit = ResourceAmount.milli(limits[name])
                 let request = ResourceAmount.milli(requests[name]) ?? limit

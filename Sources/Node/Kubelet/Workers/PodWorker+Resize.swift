@@ -8,7 +8,7 @@ extension PodWorker {
     func groupLimits(of pod: Pod) -> PodLimits {
         let group = ResourceSettings.pod(pod)
         return PodLimits(
-            cpuShares: group.cpuShares, memory: group.memoryLimit,
+            cpuShares: group.cpuShares, cpuQuota: group.cpuQuota, memory: group.memoryLimit,
             processes: context.configuration.podProcessLimit)
     }
 

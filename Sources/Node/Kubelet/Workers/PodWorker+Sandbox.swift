@@ -126,6 +126,7 @@ extension PodWorker {
         let resources = ResourceSettings.pod(pod)
         spec.cgroupParent = resources.parent
         spec.cpuShares = resources.cpuShares
+        spec.cpuQuota = resources.cpuQuota
         spec.memoryLimit = resources.memoryLimit
         return spec
     }

@@ -108,8 +108,11 @@ package enum ResourceSettings {
         }
     }
 
-    /// The pod's own group: its place by quality of service, and limits where all containers have some.
-    package static func pod(_ pod: Pod) -> (parent: String, cpuShares: UInt64, memoryLimit: Int64?) {
+    /// The pod's own group: its place by quality of service, and its limits: those that it states as a whole, or of memory the
+    /// sum where all containers have one. Microseconds of CPU time per 100 ms, and bytes.
+    package static func pod(
+        _ pod: Pod
+    ) -> (parent: String, cpuShares: UInt64, cpuQuota: Int64?, memoryLimit: Int64?) {
         let parent: String
         switch pod.qosClass {
         case .guaranteed: parent = "/kubepods"
@@ -137,10 +140,18 @@ package enum ResourceSettings {
             }
             memory = container.kind == .sidecar ? sum + limit : max(sum, limit)
         }
+        var ownLimit: Int64?
+        if let own = pod.ownResources {
+            let (requests, limits) = (own["requests"], own["limits"])
+            ownLimit = ResourceAmount.milli(limits?["cpu"]).flatMap { $0 > 0 ? $0 : nil }
+            milli = ResourceAmount.milli(requests?["cpu"]) ?? ResourceAmount.milli(limits?["cpu"]) ?? milli
+            memory = ResourceAmount.units(limits?["memory"]) ?? memory
+        }
         // What the pod costs beside its containers counts on top (upstream: ResourceConfigForPod).
         let overhead = pod.spec["overhead"]
-        milli += ResourceAmount.milli(overhead?["cpu"]) ?? 0
+        let extra = ResourceAmount.milli(overhead?["cpu"]) ?? 0
         if let limit = memory { memory = limit + (ResourceAmount.units(overhead?["memory"]) ?? 0) }
-        return (parent, shares(milliCPU: milli), memory)
+        let quota = ownLimit.map { max(minimumQuota, ($0 + extra) * Int64(quotaPeriod) / 1000) }
+        return (parent, shares(milliCPU: milli + extra), quota, memory)
     }
 }

@@ -39,20 +39,24 @@ package struct CgroupTree: Sendable {
     }
 
     /// Makes a group, and the ones above it, for what its members need; limits of zero or nil are left alone.
-    package func makePodGroup(_ path: String, cpuShares: UInt64?, memoryLimit: Int64?, pidsLimit: Int64?) throws {
+    package func makePodGroup(_ path: String, _ limits: PodLimits) throws {
         if isUnified { try enableControllers(above: path) }
         for directory in directories(path) { try Files.makeDirectories(directory) }
-        if let cpuShares {
+        if let cpuShares = limits.cpuShares {
             if isUnified {
                 try set(path, "cpu", "cpu.weight", "\(Self.weight(shares: cpuShares))")
             } else {
                 try set(path, "cpu", "cpu.shares", "\(cpuShares)")
             }
         }
-        if let memoryLimit, memoryLimit > 0 {
+        if let quota = limits.cpuQuota, quota > 0 {
+            // The period of 100 ms is the kernel's default.
+            try set(path, "cpu", isUnified ? "cpu.max" : "cpu.cfs_quota_us", "\(quota)")
+        }
+        if let memoryLimit = limits.memory, memoryLimit > 0 {
             try set(path, "memory", isUnified ? "memory.max" : "memory.limit_in_bytes", "\(memoryLimit)")
         }
-        if let pidsLimit, pidsLimit > 0 { try set(path, "pids", "pids.max", "\(pidsLimit)") }
+        if let pidsLimit = limits.processes, pidsLimit > 0 { try set(path, "pids", "pids.max", "\(pidsLimit)") }
     }
 
     /// Changes the limits of a pod's group; nil for no limit of memory or processes. A group that is not there, because its
@@ -60,7 +64,9 @@ package struct CgroupTree: Sendable {
     package func limit(_ path: String, to limits: PodLimits) throws {
         guard let directory = directory(path, controller: "memory"), Files.exists(directory) else { return }
         let memory = limits.memory.map { "\($0)" } ?? (isUnified ? "max" : "-1")
-        try makePodGroup(path, cpuShares: limits.cpuShares, memoryLimit: nil, pidsLimit: limits.processes)
+        var others = limits
+        others.memory = nil
+        try makePodGroup(path, others)
         try set(path, "memory", isUnified ? "memory.max" : "memory.limit_in_bytes", memory)
     }
 

@@ -15,12 +15,17 @@ package enum CgroupDriver: String, Hashable, Sendable, CaseIterable {
 package struct PodLimits: Hashable, Sendable {
     /// v1 shares.
     package var cpuShares: UInt64?
+    /// Microseconds of CPU time in 100 ms.
+    package var cpuQuota: Int64?
     /// Bytes.
     package var memory: Int64?
     package var processes: Int64?
 
-    package init(cpuShares: UInt64? = nil, memory: Int64? = nil, processes: Int64? = nil) {
+    package init(
+        cpuShares: UInt64? = nil, cpuQuota: Int64? = nil, memory: Int64? = nil, processes: Int64? = nil
+    ) {
         self.cpuShares = cpuShares
+        self.cpuQuota = cpuQuota
         self.memory = memory
         self.processes = processes
     }
@@ -137,6 +142,7 @@ package struct PodScope: Hashable, Sendable {
         var scope = TransientScope(
             name: name, description: description, slice: slice, processes: process.map { [$0] } ?? [])
         scope.cpuWeight = limits.cpuShares.map { CgroupTree.weight(shares: $0) }
+        scope.cpuQuota = limits.cpuQuota.map { UInt64(max(0, $0)) * 10 }
         scope.memoryMax = limits.memory.map { UInt64(max(0, $0) + Self.monitorMemory) }
         scope.tasksMax = limits.processes.map { UInt64(max(1, $0)) }
         scope.stopsAfter = stopsAfter

@@ -32,6 +32,8 @@ package struct SandboxSpec: Hashable, Sendable {
     /// The pod's place below the cgroup root, `/kubepods/burstable`.
     package var cgroupParent = "/kubepods"
     package var cpuShares: UInt64?
+    /// Microseconds of CPU time in 100 ms; nil for no limit.
+    package var cpuQuota: Int64?
     /// Bytes.
     package var memoryLimit: Int64?
 

@@ -27,6 +27,10 @@ private let container = "spec.containers.0"
 
 private let podRules: [BrokenRule] = [
     .init("Pod", "spec.containers", [], "spec.containers: Required value"),
+    .init(
+        "Pod", "spec.resources", ["limits": ["example.org/x": "1"]],
+        "spec.resources.limits[example.org/x]: Unsupported value: \"example.org/x\": supported values: \"cpu\", "
+            + "\"hugepages-\", \"memory\""),
     .init("Pod", "\(container).image", nil, "spec.containers[0].image: Required value"),
     .init(
         "Pod", "\(container).image", " nginx",
