@@ -67,14 +67,14 @@ final class PodDirector: Sendable {
             return
         }
         let known = ["Succeeded", "Failed"].contains(pod.phase) ? nil : store.granted(pod.uid)
+        // A directory without a worker is an orphan's, so the worker comes first.
         guard let known, known != pod.resources else {
-            store.save(pod)
-            return begin(pod)
+            begin(pod)
+            return store.save(pod)
         }
         resizes.withLock { $0.granted[pod.uid] = known }
-        store.save(known, of: pod)
-        store.save(pod)
         begin(pod.granted(known))
+        store.save(known, of: pod)
         // It asked for something else while nobody listened, or earlier in vain.
         update(object)
     }
