@@ -9,18 +9,22 @@ struct MemoryHousekeeping: Sendable {
 
     /// When the start is over, and what only it executed can go.
     private static let startSeconds = 20
-    /// Between two looks for free pages of the heap.
+    /// Between two looks for free pages of the heap, and for code that is mapped and executed no longer: what still is costs
+    /// some hundred minor page faults.
     private static let interval = Duration.seconds(60)
 
     /// Runs until it is cancelled.
     func run() async throws {
         try await Task.sleep(for: .seconds(Self.startSeconds))
-        do {
-            try ProgramText.release()
-        } catch {
-            logger.warning("The code of the start stays in memory", metadata: ["error": "\(error)"])
-        }
+        var releasesCode = true
         while true {
+            if releasesCode {
+                do { try ProgramText.release() } catch {
+                    // It would fail the next time, too.
+                    releasesCode = false
+                    logger.warning("Code that is not executed stays in memory", metadata: ["error": "\(error)"])
+                }
+            }
             Heap.trim()
             try await Task.sleep(for: Self.interval, tolerance: .seconds(15))
         }
