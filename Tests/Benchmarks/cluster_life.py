@@ -2,11 +2,15 @@
 """What a cluster of several nodes costs: joining, an idle worker, and what its control plane holds, does and writes."""
 
 import contextlib
+import pathlib
+import shutil
 import statistics
+import subprocess
+import tempfile
 import time
 
 from agent_life import DISK_SECONDS, IDLE_SECONDS, SETTLE_SECONDS
-from connection import cpu_seconds, processes, rss, written_bytes
+from connection import cpu_seconds, processes, pss, written_bytes
 from node import Node, make_network
 
 JOINS = 5
@@ -16,17 +20,37 @@ FLOCK = 20
 
 @contextlib.contextmanager
 def cluster():
-    """A control plane, and a function that gives boards which have joined nothing yet."""
-    network, nodes = make_network(), []
+    """A control plane, and a function that gives boards which have joined nothing yet.
+
+    The control plane and the first board have programs of their own: nodes that run the same files share their pages, and
+    would seem to hold less than each of them does on a machine of its own."""
+    network, nodes, copies = make_network(), [], []
 
     def board():
-        nodes.append(Node(network))
-        return nodes[-1].start()
+        node = Node(network)
+        nodes.append(node)
+        if len(nodes) <= 2:
+            copies.append(own_programs(node))
+        return node.start()
     try:
         yield board(), board
     finally:
         for node in reversed(nodes):
             node.remove()
+        for directory in copies:
+            shutil.rmtree(directory)
+
+
+def own_programs(node):
+    """Copies a node's programs, as if they had been read from the disk; see scripts/bench."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="swiftlet-bench-"))
+    for name in ("swiftlet", "swiftlet-launcher"):
+        shutil.copy(node.binaries / name, directory / name)
+        subprocess.run(["dd", "if=/dev/null", f"of={directory / name}", "conv=notrunc,fsync", "status=none"], check=True)
+        subprocess.run(["dd", f"if={directory / name}", "iflag=nocache", "count=0", "status=none"], check=True)
+    node.binaries = directory
+    node.write_configuration()
+    return directory
 
 
 def line(server):
@@ -56,7 +80,7 @@ def worker():
         cpu = cpu_seconds(agent)
         time.sleep(IDLE_SECONDS)
         cpu = cpu_seconds(agent) - cpu
-        memory = rss(processes(workers[0]))
+        memory = pss(processes(workers[0]))
         written = {pid: written_bytes(pid) for pid in (agent, control_plane)}
         time.sleep(DISK_SECONDS)
         per_hour = {pid: (written_bytes(pid) - before) * 3600 / DISK_SECONDS / 2**20 for pid, before in written.items()}
@@ -73,4 +97,4 @@ def flock():
         agent = server.process.pid
         cpu = cpu_seconds(agent)
         time.sleep(IDLE_SECONDS)
-        return {"memory": rss(processes(server)), "cpu": 100 * (cpu_seconds(agent) - cpu) / IDLE_SECONDS}
+        return {"memory": pss(processes(server)), "cpu": 100 * (cpu_seconds(agent) - cpu) / IDLE_SECONDS}

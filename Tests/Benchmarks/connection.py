@@ -84,7 +84,7 @@ def config_map(name, size):
 
 def processes(node):
     """The node's own processes: the agent, monitors and launchers, without workloads."""
-    own = str(pathlib.Path(os.environ["SWIFTLET_BIN"]).resolve())
+    own = str(node.binaries.resolve())
     found = []
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
@@ -112,13 +112,6 @@ def pss(pids):
             continue  # It ended meanwhile.
         total += int(re.search(r"^Pss:\s+(\d+)", text, re.MULTILINE).group(1))
     return total / 1024
-
-
-def rss(pids):
-    """Resident memory of processes together, in MB: what they would hold alone, where others on the machine share their
-    files' pages."""
-    return sum(int(re.search(r"^VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text(), re.MULTILINE).group(1))
-               for pid in pids) / 1024
 
 
 def cpu_seconds(pid):

@@ -64,13 +64,13 @@ MEASUREMENTS = {
     "watch": {"time": Row("100 watchers saw 500 updates after", "s", 0.75, 1.48)},
     "join": {"ready": Row("swiftlet join to node Ready", "s", 2, None)},
     "worker": {
-        "memory": Row("idle worker: memory of all processes", "MB", 24, None),
+        "memory": Row("idle worker: PSS of all processes", "MB", 24, None),
         "cpu": Row("idle worker: CPU of one core", "%", 0.2, None),
         "worker-written": Row("3 nodes idle: worker writes to disk per hour", "MB", 0.2, None),
         "server-written": Row("3 nodes idle: control plane writes per hour", "MB", 1, None),
     },
     "flock": {
-        "memory": Row("control plane with 20 idle workers: memory", "MB", 80, None),
+        "memory": Row("control plane with 20 idle workers: PSS", "MB", 80, None),
         "cpu": Row("control plane with 20 idle workers: CPU of one core", "%", 1, None),
     },
     "store": {"growth": Row("PSS growth for 5,000 objects of 2 KB", "MB", 20, 63)},
