@@ -241,26 +241,16 @@ import Testing
 
     @Test func logsAndExecReachTheKubelet() async throws {
         try await withKubectl { kubectl, api in
-            let kubelet = HTTPServer(
-                handler: FakeKubelet(), group: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "kubelet"))
-            let address = try await kubelet.bind(host: "127.0.0.1", port: 0, tls: nil)
-            async let serving: Void = kubelet.run()
-            var node = KubeObject(.init("", "v1", "Node"), name: "n1")
-            node.status = [
-                "addresses": [["type": "InternalIP", "address": "127.0.0.1"]],
-                "daemonEndpoints": ["kubeletEndpoint": ["Port": JSON(address.port ?? 0)]],
-            ]
-            _ = try await api.client.create(.init("", "v1", "nodes"), object: node)
-            try await kubectl("create", "serviceaccount", "default")
-            try await kubectl("run", "p", "--image=busybox", "--overrides", #"{"spec":{"nodeName":"n1"}}"#)
-            let logs = try await kubectl("logs", "p", "--tail=3")
-            #expect(logs.output == "/containerLogs/default/p/p?tailLines=3\n", "\(logs)")
-            let raw = try await kubectl("get", "--raw", "/api/v1/nodes/n1/proxy/stats/summary?x=y")
-            #expect(raw.output == "/stats/summary?x=y\n", "\(raw)")
-            let wrong = try await kubectl("logs", "p", "-c", "nothing")
-            #expect(wrong.errors.contains("container nothing is not valid for pod p"), "\(wrong)")
-            kubelet.shutdown()
-            await serving
+            try await withKubelet(FakeKubelet(), of: api) {
+                try await kubectl("create", "serviceaccount", "default")
+                try await kubectl("run", "p", "--image=busybox", "--overrides", #"{"spec":{"nodeName":"n1"}}"#)
+                let logs = try await kubectl("logs", "p", "--tail=3")
+                #expect(logs.output == "/containerLogs/default/p/p?tailLines=3\n", "\(logs)")
+                let raw = try await kubectl("get", "--raw", "/api/v1/nodes/n1/proxy/stats/summary?x=y")
+                #expect(raw.output == "/stats/summary?x=y\n", "\(raw)")
+                let wrong = try await kubectl("logs", "p", "-c", "nothing")
+                #expect(wrong.errors.contains("container nothing is not valid for pod p"), "\(wrong)")
+            }
         }
     }
 }

@@ -39,27 +39,16 @@ import Testing
     /// Runs with a node `n1` whose kubelet is a fake, a pod `p` on it, and a pod `waiting` on none.
     private func withNode(_ body: @Sendable @escaping (ServedAPI) async throws -> Void) async throws {
         try await ServedAPI.run { api in
-            let kubelet = HTTPServer(
-                handler: RefusingKubelet(), group: MultiThreadedEventLoopGroup.singleton,
-                logger: Logger(label: "kubelet"))
-            let address = try await kubelet.bind(host: "127.0.0.1", port: 0, tls: nil)
-            async let serving: Void = kubelet.run()
-            var node = KubeObject(.init("", "v1", "Node"), name: "n1")
-            node.status = [
-                "addresses": [["type": "InternalIP", "address": "127.0.0.1"]],
-                "daemonEndpoints": ["kubeletEndpoint": ["Port": JSON(address.port ?? 0)]],
-            ]
-            _ = try await api.client.create(.init("", "v1", "nodes"), object: node)
-            for (name, node) in [("p", "n1"), ("waiting", "")] {
-                var pod = KubeObject(.init("", "v1", "Pod"), namespace: "default", name: name)
-                pod.metadata["annotations"] = ["kubernetes.io/config.mirror": "x"]
-                pod.spec = ["containers": [["name": "c", "image": "i"]]]
-                if !node.isEmpty { pod.json["spec", "nodeName"] = .string(node) }
-                _ = try await api.client.create(.init("", "v1", "pods"), object: pod)
+            try await withKubelet(RefusingKubelet(), of: api) {
+                for (name, node) in [("p", "n1"), ("waiting", "")] {
+                    var pod = KubeObject(.init("", "v1", "Pod"), namespace: "default", name: name)
+                    pod.metadata["annotations"] = ["kubernetes.io/config.mirror": "x"]
+                    pod.spec = ["containers": [["name": "c", "image": "i"]]]
+                    if !node.isEmpty { pod.json["spec", "nodeName"] = .string(node) }
+                    _ = try await api.client.create(.init("", "v1", "pods"), object: pod)
+                }
+                try await body(api)
             }
-            try await body(api)
-            kubelet.shutdown()
-            await serving
         }
     }
 
