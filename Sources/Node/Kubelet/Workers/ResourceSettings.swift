@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JSON
+import KubeAPI
 package import PodRuntime
 
 /// Turns requests and limits into cgroup settings (upstream: kuberuntime and cm helpers).
@@ -47,7 +48,7 @@ package enum ResourceSettings {
         let request = ResourceAmount.milli(container.resources["requests"]?["cpu"]) ?? cpuLimit ?? 0
         var result = ContainerLimits(cpuShares: shares(milliCPU: request))
         if let cpuLimit, cpuLimit > 0 {
-            result.cpuQuota = max(minimumQuota, cpuLimit * Int64(quotaPeriod) / 1000)
+            result.cpuQuota = quota(milliCPU: cpuLimit)
             result.cpuPeriod = quotaPeriod
         }
         if let memory = ResourceAmount.units(limits?["memory"]), memory > 0 { result.memory = memory }
@@ -63,31 +64,22 @@ package enum ResourceSettings {
         let granted = limits(of: container)
         guard let inForce, inForce != granted else { return result }
         if let shares = inForce.cpuShares, shares != granted.cpuShares, shares > minimumShares {
-            result["requests", "cpu"] = .string(text(milliCPU: Int64((shares * 1000 + 1023) / 1024)))
+            result["requests", "cpu"] = .string("\(Quantity(milli: Int((shares * 1000 + 1023) / 1024)))")
         }
         if inForce.cpuQuota != granted.cpuQuota {
             result["limits", "cpu"] = inForce.cpuQuota.map { quota in
-                .string(text(milliCPU: quota * 1000 / Int64(max(1, inForce.cpuPeriod ?? quotaPeriod))))
+                let milli = quota * 1000 / Int64(max(1, inForce.cpuPeriod ?? quotaPeriod))
+                return .string("\(Quantity(milli: Int(milli)))")
             }
         }
         if inForce.memory != granted.memory {
-            result["limits", "memory"] = inForce.memory.map { .string(text(bytes: $0)) }
+            result["limits", "memory"] = inForce.memory.map { .string("\(Quantity(Int($0), format: .binarySI))") }
         }
         return result
     }
 
-    /// Thousandths of a CPU as a quantity in its canonical form.
-    private static func text(milliCPU: Int64) -> String {
-        milliCPU % 1000 == 0 ? "\(milliCPU / 1000)" : "\(milliCPU)m"
-    }
-
-    /// Bytes as a quantity in its canonical form.
-    private static func text(bytes: Int64) -> String {
-        var (value, suffixes) = (bytes, ["Ki", "Mi", "Gi", "Ti"][...])
-        var suffix = ""
-        while value > 0, value % 1024 == 0, let next = suffixes.popFirst() { (value, suffix) = (value / 1024, next) }
-        return "\(value)\(suffix)"
-    }
+    /// Microseconds of CPU time per period for thousandths of a CPU.
+    private static func quota(milliCPU: Int64) -> Int64 { max(minimumQuota, milliCPU * Int64(quotaPeriod) / 1000) }
 
     /// `hugepages-2Mi` as the kernel's cgroup names it, `2MB`.
     private static func pageSize(_ name: String) -> String {
@@ -151,7 +143,6 @@ package enum ResourceSettings {
         let overhead = pod.spec["overhead"]
         let extra = ResourceAmount.milli(overhead?["cpu"]) ?? 0
         if let limit = memory { memory = limit + (ResourceAmount.units(overhead?["memory"]) ?? 0) }
-        let quota = ownLimit.map { max(minimumQuota, ($0 + extra) * Int64(quotaPeriod) / 1000) }
-        return (parent, shares(milliCPU: milli + extra), quota, memory)
+        return (parent, shares(milliCPU: milli + extra), ownLimit.map { quota(milliCPU: $0 + extra) }, memory)
     }
 }
