@@ -12,21 +12,26 @@ let strict: [SwiftSetting] = [
     .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
 ]
 
-// The launcher and the monitor run without shared libraries: they start faster and hold less memory. Release builds
-// also put the functions that a start needs side by side (scripts/record-launch-order), which halves the pages mapped.
-let launchOrder = Context.packageDirectory + "/Sources/Container/swiftlet-launcher/launch-order.txt"
-let staticExecutable: [LinkerSetting] = [
-    .unsafeFlags(["-static-executable"]),
+// Release builds put the functions that are executed side by side, so that fewer pages are mapped: what a start of the
+// launcher needs, which halves them (scripts/record-launch-order), and what a running agent does (scripts/record-agent-order).
+func layout(_ order: String) -> LinkerSetting {
     .unsafeFlags(
         [
-            "-use-ld=lld", "-Xlinker", "--symbol-ordering-file=" + launchOrder, "-Xlinker",
+            "-use-ld=lld", "-Xlinker", "--symbol-ordering-file=\(Context.packageDirectory)/Sources/\(order)",
+            "-Xlinker",
             "--no-warn-symbol-ordering",
-        ], .when(configuration: .release)),
+        ], .when(configuration: .release))
+}
+
+// The launcher and the monitor run without shared libraries: they start faster and hold less memory.
+let launcherLinking: [LinkerSetting] = [
+    .unsafeFlags(["-static-executable"]), layout("Container/swiftlet-launcher/launch-order.txt"),
 ]
 
 // Release builds of the agent pack their relocations, which glibc 2.36 and later read.
-let packedRelocations: [LinkerSetting] = [
-    .unsafeFlags(["-use-ld=lld", "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"], .when(configuration: .release))
+let agentLinking: [LinkerSetting] = [
+    layout("Cluster/swiftlet/agent-order.txt"),
+    .unsafeFlags(["-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"], .when(configuration: .release)),
 ]
 
 // What is on no hot path is compiled for size: a board has little memory, and less of it stays in the page cache.
@@ -142,7 +147,7 @@ let package = Package(
         .executableTarget(
             name: "swiftlet-launcher", dependencies: ["Launcher", "Monitor", "LinuxSystem"],
             path: "Sources/Container/swiftlet-launcher", exclude: ["launch-order.txt"], swiftSettings: strict,
-            linkerSettings: staticExecutable),
+            linkerSettings: launcherLinking),
         library(
             "Container", "ContainerImages",
             [
@@ -280,7 +285,7 @@ let package = Package(
                 "HostChecks", "PKI", "Systemd", argumentParser,
                 logging, "CNoLocaleData",
             ],
-            path: "Sources/Cluster/swiftlet", swiftSettings: strict + small,
-            linkerSettings: packedRelocations),
+            path: "Sources/Cluster/swiftlet", exclude: ["agent-order.txt"], swiftSettings: strict + small,
+            linkerSettings: agentLinking),
     ]
 )

@@ -9,19 +9,19 @@ struct MemoryHousekeeping: Sendable {
 
     /// When the start is over, and what only it executed can go.
     private static let startSeconds = 20
-    /// Between two looks for free pages of the heap, and for code that is mapped and executed no longer: what still is costs
-    /// some hundred minor page faults.
+    /// Between two looks for free pages of the heap, and for code and constants that are mapped and used no longer: what still
+    /// is costs some hundred minor page faults.
     private static let interval = Duration.seconds(60)
 
     /// Runs until it is cancelled.
     func run() async throws {
         try await Task.sleep(for: .seconds(Self.startSeconds))
-        var releasesCode = true
+        var releasesImage = true
         while true {
-            if releasesCode {
-                do { try ProgramText.release() } catch {
+            if releasesImage {
+                do { try ProgramImage.releaseReadOnly() } catch {
                     // It would fail the next time, too.
-                    releasesCode = false
+                    releasesImage = false
                     logger.warning("Code that is not executed stays in memory", metadata: ["error": "\(error)"])
                 }
             }

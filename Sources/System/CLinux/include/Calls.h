@@ -124,4 +124,9 @@ int clinux_is_clock_synchronised(void);
 void clinux_heap_limit_arenas(int count);
 void clinux_heap_trim(void);
 
+// The program's own image
+/// Unmaps the pages of the segments that nobody writes to, of the program and its libraries; they are read again when they are
+/// used. The bytes of the segments, or -1.
+int64_t clinux_release_read_only_segments(void);
+
 #endif
