@@ -12,6 +12,9 @@ package struct TransientScope: Hashable, Sendable {
     package var slice: String
     /// Its first processes.
     package var processes: [Int32]
+    /// The cgroup v1 controllers whose groups inside are its maker's. systemd gives away by itself only what v2 has: in the
+    /// hierarchies of others it removes groups without processes whenever it looks at the scope again. Empty for v2.
+    package var legacyControllers: [String] = []
     /// 1...10000; nil for systemd's default.
     package var cpuWeight: UInt64?
     /// Microseconds of CPU time in a second; nil for no limit.
@@ -37,7 +40,10 @@ package struct TransientScope: Hashable, Sendable {
         var result: [BusValue] = [
             .property("Description", .string(description)), .property("Slice", .string(slice)),
             .property("PIDs", .array(of: "u", processes.map { .uint32(UInt32(bitPattern: $0)) })),
-            .property("Delegate", .boolean(true)), .property("CollectMode", .string("inactive-or-failed")),
+            legacyControllers.isEmpty
+                ? .property("Delegate", .boolean(true))
+                : .property("DelegateControllers", .array(of: "s", legacyControllers.map { .string($0) })),
+            .property("CollectMode", .string("inactive-or-failed")),
             .property("TimeoutStopUSec", .uint64(UInt64(stopTimeout.components.seconds) * 1_000_000)),
         ]
         result += limits

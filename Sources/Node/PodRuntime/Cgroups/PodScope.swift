@@ -46,6 +46,8 @@ package struct PodScope: Hashable, Sendable {
 
     /// Where monitors are: on cgroup v2 a group with groups that have controllers has no processes itself.
     private static let monitors = "monitors"
+    /// All v1 controllers that systemd knows (systemd.resource-control(5), `Delegate=`).
+    private static let legacyControllers = ["cpu", "cpuacct", "blkio", "memory", "devices", "pids"]
     /// What monitors need beside the containers of a pod with a limit.
     private static let monitorMemory: Int64 = 8 << 20
     /// How often, and with which pauses in milliseconds, a scope that is just ending is waited for.
@@ -89,7 +91,8 @@ package struct PodScope: Hashable, Sendable {
     func admit(_ process: Int32, limits: PodLimits, description: String, stopsAfter: [String]) throws {
         let groups = try Cgroups.current()
         let inner = "\(path)/\(Self.monitors)"
-        let scope = scope(process, limits, description, stopsAfter)
+        var scope = scope(process, limits, description, stopsAfter)
+        if !groups.isUnified { scope.legacyControllers = Self.legacyControllers }
         var left = Self.attempts
         repeat {
             if try enter(process, inner, groups) { return }
