@@ -104,6 +104,15 @@ package enum ServiceManager {
     package static let unitExists = "org.freedesktop.systemd1.UnitExists"
     private static let noSuchUnit = "org.freedesktop.systemd1.NoSuchUnit"
 
+    /// Moves a process into a scope that runs, or into a group in it, `/name`, which its maker has made.
+    ///
+    /// - Throws: ``BusError``, also where the scope has ended: from the return on it lasts as long as the process.
+    package static func attach(_ process: Int32, to scope: String, below group: String = "") throws(BusError) {
+        try BusConnection.serviceManager().call(
+            target, "AttachProcessesToUnit",
+            [.string(scope), .string(group), .array(of: "u", [.uint32(UInt32(bitPattern: process))])])
+    }
+
     /// Gives a scope that runs its limits anew.
     package static func limit(_ scope: TransientScope) throws(BusError) {
         try BusConnection.serviceManager().call(

@@ -128,15 +128,20 @@ package struct PodScope: Hashable, Sendable {
     }
 
     /// Joins the monitors that are there; false where there are none.
+    ///
+    /// systemd puts the process there, for it alone knows whether the scope is just ending: then it removes the groups in it
+    /// that have no process yet, such as that of a container which is being made.
     private func enter(_ process: Int32, _ inner: String, _ groups: Cgroups) throws(SystemError) -> Bool {
         // On v1, systemd removes the group in its own hierarchies only.
         guard let own = groups.directory(of: inner, controller: "name=systemd"), Files.exists(own) else { return false }
         do {
-            try groups.add(process, to: inner)
-            return true
-        } catch  where error.errno == Errno.ENOENT || error.errno == Errno.ENODEV {
+            try ServiceManager.attach(process, to: name, below: groups.isUnified ? "/\(Self.monitors)" : "")
+        } catch {
+            // Whatever it is, starting the scope either helps or fails for the same reason.
             return false
         }
+        if !groups.isUnified { try groups.add(process, to: inner) }
+        return true
     }
 
     private func scope(
