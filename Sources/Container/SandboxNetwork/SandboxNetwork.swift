@@ -38,6 +38,8 @@ package final class SandboxNetwork: Sendable {
     let state: Mutex<State>
     /// Held while the table is computed and applied, so that an older one never follows a newer one.
     let tableLock = Mutex(())
+    /// Held while the last address is kept, for the same reason; a file is replaced by one at a time.
+    private let lastAddressLock = Mutex(())
     /// The peers that ``setPeers(_:)`` was told of last; held while their paths are changed.
     let knownPeers = Mutex<[NetworkPeer]>([])
 
@@ -94,7 +96,7 @@ package final class SandboxNetwork: Sendable {
         var record = try allocate(sandboxID, portMappings)
         do {
             try store.write(record)
-            try store.setLastAddress(record.address)
+            try keepLastAddress()
             try setUp(record, hostname: hostname, parameters: parameters)
             if !portMappings.isEmpty { try applyTable() }
             record.isComplete = true
@@ -143,6 +145,12 @@ package final class SandboxNetwork: Sendable {
 
     private func release(_ sandboxID: String) {
         state.withLock { _ = $0.busy.remove(sandboxID) }
+    }
+
+    private func keepLastAddress() throws {
+        try lastAddressLock.withLock { _ in
+            if let last = state.withLock({ $0.pool.last }) { try store.setLastAddress(last) }
+        }
     }
 
     /// Takes an address and registers the sandbox, so that no other gets its address or ports.
