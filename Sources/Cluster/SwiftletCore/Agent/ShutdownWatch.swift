@@ -98,14 +98,17 @@ struct ShutdownWatch: Sendable {
     private func endPods(
         within allowed: Duration, _ iterator: inout AsyncStream<ShutdownDelay.Event>.Iterator, _ delay: ShutdownDelay
     ) async {
-        await withTaskGroup(of: Void.self) { group in
+        let staysUp = await withTaskGroup(of: Void.self) { group in
             group.addTask {
                 await kubelet.prepareForShutdown(within: allowed)
                 if !Task.isCancelled { delay.release() }
             }
-            while let event = await iterator.next(), event != .cancelled {}
+            var event = await iterator.next()
+            while event != nil, event != .cancelled { event = await iterator.next() }
             group.cancelAll()
+            // The events also end with the agent, which must not start pods then.
+            return event == .cancelled
         }
-        if !Task.isCancelled { await kubelet.shutdownCancelled() }
+        if staysUp { await kubelet.shutdownCancelled() }
     }
 }
