@@ -68,4 +68,13 @@ import Testing
         #expect(properties.contains(.property("Before", .array(of: "s", [.string("x.service")]))))
         #expect(properties.allSatisfy { $0.signature == "(sv)" })
     }
+
+    /// With `Delegate` alone systemd keeps those controllers that only cgroup v1 has.
+    @Test func onVersion1AScopeIsGivenItsControllersByName() {
+        var scope = TransientScope(name: "a-b.scope", description: "A", slice: "a.slice", processes: [7])
+        scope.legacyControllers = ["memory", "devices"]
+        let names = BusValue.array(of: "s", [.string("memory"), .string("devices")])
+        #expect(scope.properties.contains(.property("DelegateControllers", names)))
+        #expect(!scope.properties.contains(.property("Delegate", .boolean(true))))
+    }
 }
