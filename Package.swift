@@ -28,10 +28,15 @@ let launcherLinking: [LinkerSetting] = [
     .unsafeFlags(["-static-executable"]), layout("Container/swiftlet-launcher/launch-order.txt"),
 ]
 
-// Release builds of the agent pack their relocations, which glibc 2.36 and later read.
+// Release builds of the agent also pack their relocations, which glibc 2.36 and later read, and keep constants apart from what
+// is written.
 let agentLinking: [LinkerSetting] = [
     layout("Cluster/swiftlet/agent-order.txt"),
-    .unsafeFlags(["-Xlinker", "-z", "-Xlinker", "pack-relative-relocs"], .when(configuration: .release)),
+    .unsafeFlags(
+        [
+            "-Xlinker", "-z", "-Xlinker", "pack-relative-relocs", "-Xlinker",
+            "--script=\(Context.packageDirectory)/Sources/Cluster/swiftlet/constants.ld",
+        ], .when(configuration: .release)),
 ]
 
 // What is on no hot path is compiled for size: a board has little memory, and less of it stays in the page cache.
@@ -285,7 +290,8 @@ let package = Package(
                 "HostChecks", "PKI", "Systemd", argumentParser,
                 logging, "CNoLocaleData",
             ],
-            path: "Sources/Cluster/swiftlet", exclude: ["agent-order.txt"], swiftSettings: strict + small,
+            path: "Sources/Cluster/swiftlet", exclude: ["agent-order.txt", "constants.ld"],
+            swiftSettings: strict + small,
             linkerSettings: agentLinking),
     ]
 )
