@@ -13,7 +13,7 @@ extension SandboxNetwork {
         try requireV6()
         var mtu = try configuration.mtu ?? uplinkMTU()
         if configuration.subnetV6 != nil { mtu = max(mtu, PeerPlan.smallestV6MTU) }
-        let bridge = try prepareBridge(mtu: mtu)
+        let (bridge, _) = try prepareBridge(mtu: mtu)
         state.withLock { state in
             state.mtu = mtu
             state.bridge = bridge
@@ -57,14 +57,16 @@ extension SandboxNetwork {
         try store.removeAll()
     }
 
-    /// Makes the bridge where it is missing and gives it its address; its index.
-    private func prepareBridge(mtu: UInt32) throws -> Int32 {
+    /// Makes the bridge where it is missing and gives it its address; its index, and whether there was something to do.
+    func prepareBridge(mtu: UInt32) throws -> (index: Int32, isChanged: Bool) {
         let name = configuration.bridgeName
         let hardware = hardwareAddress(of: gateway)
+        var isChanged = false
         if try session.link(named: name) == nil {
             // A fixed hardware address: otherwise it would change with the ports. Down at first: what its parameters say
             // then counts for the IPv6 address that it makes itself when it is set up.
             try session.createBridge(LinkSettings(mtu: mtu, hardwareAddress: hardware, name: name))
+            isChanged = true
         }
         guard let bridge = try session.link(named: name), bridge.kind == "bridge" else {
             throw SandboxNetworkError(
@@ -73,28 +75,37 @@ extension SandboxNetwork {
         }
         if bridge.mtu != mtu || bridge.hardwareAddress != hardware {
             try session.change(link: bridge.index, LinkSettings(mtu: mtu, hardwareAddress: hardware))
+            isChanged = true
         }
         try prepareLinkV6(name)
-        if !bridge.isUp { try session.change(link: bridge.index, LinkSettings(isUp: true)) }
+        if !bridge.isUp {
+            try session.change(link: bridge.index, LinkSettings(isUp: true))
+            isChanged = true
+        }
         let wanted = [
             IPNetwork(gateway, prefixLength: configuration.subnet.prefixLength),
             gatewayV6.flatMap { IPNetwork($0, prefixLength: configuration.subnetV6?.prefixLength ?? 128) },
         ].compactMap { $0 }
-        for address in try session.addresses(link: bridge.index) where !wanted.contains(address.network) {
+        let present = try session.addresses(link: bridge.index)
+        for address in present where !wanted.contains(address.network) {
             if address.network.address.isV6, address.network.address.isLinkLocal { continue }
             // The node's subnet changed.
             try session.deleteAddress(address.network, link: bridge.index)
             if address.network.address.isV6, configuration.subnetV6 == nil { try removeRoutesV6() }
         }
-        for network in wanted { try session.setAddress(network, link: bridge.index) }
-        return bridge.index
+        // Setting one that is there would be a change for whoever listens.
+        for network in wanted where !present.contains(where: { $0.network == network }) {
+            try session.setAddress(network, link: bridge.index)
+            isChanged = true
+        }
+        return (bridge.index, isChanged)
     }
 
     // MARK: Kernel parameters
 
     /// Kernel parameters of the machine: forwarding; no redirects, since sandboxes reach one another by the gateway only; and
     /// mapped ports that work on localhost too.
-    private func prepareParameters() throws {
+    func prepareParameters() throws {
         let bridge = "net/ipv4/conf/\(configuration.bridgeName)"
         try setOnMachine("net.ipv4.ip_forward", "1")
         try setOnMachine("net.ipv4.conf.all.send_redirects", "0")

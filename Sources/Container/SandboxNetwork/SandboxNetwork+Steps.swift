@@ -23,16 +23,20 @@ extension SandboxNetwork {
                 hostname: hostname, parameters: defaults + own.filter { !SandboxParameters.isOfLink($0.name) }))
         try connect(record, to: bridge, mtu: mtu, namespaces)
         try configure(inside, record)
-        let late = own.filter { SandboxParameters.isOfLink($0.name) }
-        if !late.isEmpty {
-            try NetworkNamespace.run(at: namespaces.networkPath) {
-                for (name, value) in late { try SystemControl.write(name, value) }
+        try setLinkParameters(record, namespaces)
+    }
+
+    func setLinkParameters(_ record: SandboxRecord, _ namespaces: PinnedNamespaces) throws {
+        guard !record.linkParameters.isEmpty else { return }
+        try NetworkNamespace.run(at: namespaces.networkPath) {
+            for (name, value) in record.linkParameters.sorted(by: { $0.key < $1.key }) {
+                try SystemControl.write(name, value)
             }
         }
     }
 
     /// Makes the link between bridge and sandbox.
-    private func connect(
+    func connect(
         _ record: SandboxRecord, to bridge: Int32, mtu: UInt32, _ namespaces: PinnedNamespaces
     ) throws {
         let namespace = try FileDescriptor.open(reading: namespaces.networkPath)
@@ -56,7 +60,7 @@ extension SandboxNetwork {
     }
 
     /// Sets up links, addresses and default routes inside a sandbox.
-    private func configure(_ inside: RouteSession, _ record: SandboxRecord) throws {
+    func configure(_ inside: RouteSession, _ record: SandboxRecord) throws {
         try inside.change(link: 1, LinkSettings(isUp: true))
         guard let link = try inside.link(named: Self.interface) else {
             throw SandboxNetworkError(.system, "find the link", Self.interface, "it is gone again")
@@ -116,17 +120,21 @@ extension SandboxNetwork {
 
     /// Replaces the nftables table by what the records say; established connections are not touched by that.
     func applyTable(without excluded: String? = nil) throws {
-        try tableLock.withLock { _ in
-            var table = emptyTable
-            state.withLock { state in
-                for record in state.records.values where record.sandboxID != excluded {
-                    table.portMappings += record.addresses.flatMap { address in
-                        record.portMappings.map { (address, $0) }
-                    }
+        try tableLock.withLock { known in try applyTable(without: excluded, &known) }
+    }
+
+    /// - Parameter known: takes what the table holds then.
+    func applyTable(without excluded: String? = nil, _ known: inout Set<String>) throws {
+        var table = emptyTable
+        state.withLock { state in
+            for record in state.records.values where record.sandboxID != excluded {
+                table.portMappings += record.addresses.flatMap { address in
+                    record.portMappings.map { (address, $0) }
                 }
             }
-            try Nftables.apply(table.replacement, "set the rules of the table", configuration.tableName)
         }
+        try Nftables.apply(table.replacement, "set the rules of the table", configuration.tableName)
+        known = Nftables.listing(table: configuration.tableName)
     }
 
     var emptyTable: NetworkTable {

@@ -36,8 +36,9 @@ package final class SandboxNetwork: Sendable {
     let store: RecordStore
     let logger: Logger
     let state: Mutex<State>
-    /// Held while the table is computed and applied, so that an older one never follows a newer one.
-    let tableLock = Mutex(())
+    /// Held while the table is computed and applied, so that an older one never follows a newer one: what it was found to hold
+    /// then, see ``Nftables/listing(table:)``.
+    let tableLock = Mutex<Set<String>>([])
     /// Held while the last address is kept, for the same reason; a file is replaced by one at a time.
     private let lastAddressLock = Mutex(())
     /// The peers that ``setPeers(_:)`` was told of last; held while their paths are changed.
@@ -93,7 +94,7 @@ package final class SandboxNetwork: Sendable {
             if let attachment = attachment(of: record), record.portMappings == portMappings { return attachment }
             try takeApart(sandboxID)
         }
-        var record = try allocate(sandboxID, portMappings)
+        var record = try allocate(sandboxID, portMappings, parameters)
         do {
             try store.write(record)
             try keepLastAddress()
@@ -138,12 +139,15 @@ package final class SandboxNetwork: Sendable {
 
     /// Reserves a sandbox for the caller's change.
     private func acquire(_ sandboxID: String) throws {
-        guard state.withLock({ $0.busy.insert(sandboxID).inserted }) else {
+        guard reserve(sandboxID) else {
             throw SandboxNetworkError(.conflict, "change the sandbox", sandboxID, "another change is under way")
         }
     }
 
-    private func release(_ sandboxID: String) {
+    /// Reserves a sandbox unless somebody else is changing it; whether it did.
+    func reserve(_ sandboxID: String) -> Bool { state.withLock { $0.busy.insert(sandboxID).inserted } }
+
+    func release(_ sandboxID: String) {
         state.withLock { _ = $0.busy.remove(sandboxID) }
     }
 
@@ -154,7 +158,9 @@ package final class SandboxNetwork: Sendable {
     }
 
     /// Takes an address and registers the sandbox, so that no other gets its address or ports.
-    private func allocate(_ sandboxID: String, _ portMappings: [PortMapping]) throws -> SandboxRecord {
+    private func allocate(
+        _ sandboxID: String, _ portMappings: [PortMapping], _ parameters: [String: String]
+    ) throws -> SandboxRecord {
         try state.withLock { state in
             for (other, taken) in state.records.lazy.flatMap({ record in
                 record.value.portMappings.map { (record.key, $0) }
@@ -172,7 +178,8 @@ package final class SandboxNetwork: Sendable {
             }
             let record = SandboxRecord(
                 sandboxID: sandboxID, address: address, addressV6: addressV6, linkName: linkName(of: address),
-                portMappings: portMappings)
+                portMappings: portMappings,
+                linkParameters: parameters.filter { SandboxParameters.isOfLink($0.key) })
             state.records[sandboxID] = record
             return record
         }

@@ -10,6 +10,8 @@ struct SandboxRecord: Hashable {
     let addressV6: IPAddress?
     let linkName: String
     let portMappings: [PortMapping]
+    /// Kernel parameters of the link inside, which go with it: for a link that has to be made again.
+    let linkParameters: [String: String]
     /// Whether the sandbox was set up to its end.
     var isComplete = false
 
@@ -17,13 +19,14 @@ struct SandboxRecord: Hashable {
 
     init(
         sandboxID: String, address: IPAddress, addressV6: IPAddress? = nil, linkName: String,
-        portMappings: [PortMapping]
+        portMappings: [PortMapping], linkParameters: [String: String] = [:]
     ) {
         self.sandboxID = sandboxID
         self.address = address
         self.addressV6 = addressV6
         self.linkName = linkName
         self.portMappings = portMappings
+        self.linkParameters = linkParameters
     }
 
     /// Reads what ``serialized()`` wrote; nil for anything else.
@@ -35,7 +38,8 @@ struct SandboxRecord: Hashable {
         self.init(
             sandboxID: sandboxID, address: address,
             addressV6: json["addressV6"]?.string.flatMap { IPAddress($0) }, linkName: linkName,
-            portMappings: (json["ports"]?.elements ?? []).compactMap(PortMapping.init))
+            portMappings: (json["ports"]?.elements ?? []).compactMap(PortMapping.init),
+            linkParameters: json["linkParameters"]?.stringMap ?? [:])
         isComplete = json["complete"]?.bool ?? false
     }
 
@@ -44,6 +48,7 @@ struct SandboxRecord: Hashable {
             "sandbox": .string(sandboxID), "address": .string("\(address)"), "link": .string(linkName),
             "ports": .array(portMappings.map(\.json)), "complete": .bool(isComplete),
         ]
+        if !linkParameters.isEmpty { json["linkParameters"] = JSON(linkParameters) }
         if let addressV6 { json["addressV6"] = .string("\(addressV6)") }
         return json.serialized()
     }

@@ -13,8 +13,8 @@
 
 int clinux_netlink_open(void) { return socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE); }
 
-int clinux_netlink_open_groups(unsigned int groups) {
-    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
+int clinux_netlink_open_groups(int protocol, unsigned int groups) {
+    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
     if (descriptor < 0) return -1;
     struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
     int one = 1;

@@ -24,15 +24,36 @@ package struct NetlinkChannel: ~Copyable, Sendable {
         self.init(owning: FileDescriptor(owning: number))
     }
 
-    /// Opens a non-blocking socket that becomes readable when links' addresses or routes change, in the calling thread's
-    /// network namespace.
+    /// What of a network can be listened to.
+    package enum Subject: Sendable, Hashable {
+        /// Addresses of links, and routes.
+        case addresses
+        /// Links themselves and their addresses.
+        case links
+        /// Packet filters' tables (nftables).
+        case rules
+
+        /// The protocol and the mask of its multicast groups.
+        fileprivate var groups: (protocol: CInt, mask: UInt32) {
+            switch self {
+            // NETLINK_ROUTE with RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR: a link that goes down takes its
+            // routes with it.
+            case .addresses: (0, 0x10 | 0x40 | 0x100)
+            // NETLINK_ROUTE with RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR.
+            case .links: (0, 0x1 | 0x10 | 0x100)
+            // NETLINK_NETFILTER with NFNLGRP_NFTABLES.
+            case .rules: (12, 1 << 6)
+            }
+        }
+    }
+
+    /// Opens a non-blocking socket that becomes readable when something changes in the calling thread's network namespace.
     ///
     /// Nobody asks on it, so its datagrams only mean that something changed; a burst may lose some of them.
-    package static func subscribeToAddresses() throws(SystemError) -> FileDescriptor {
-        // RTMGRP_IPV4_IFADDR, RTMGRP_IPV4_ROUTE, RTMGRP_IPV6_IFADDR: a link that goes down takes its routes with it.
-        let groups: UInt32 = 0x10 | 0x40 | 0x100
+    package static func subscribe(to subject: Subject) throws(SystemError) -> FileDescriptor {
+        let (proto, mask) = subject.groups
         return FileDescriptor(
-            owning: try systemCall("subscribe to", "NETLINK_ROUTE") { clinux_netlink_open_groups(groups) })
+            owning: try systemCall("subscribe to", "\(subject)") { clinux_netlink_open_groups(proto, mask) })
     }
 
     /// Takes over an open NETLINK_ROUTE socket.

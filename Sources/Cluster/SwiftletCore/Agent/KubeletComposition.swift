@@ -9,6 +9,7 @@ import Kubelet
 import LinuxSystem
 import Logging
 import NIOCore
+import NIOPosix
 import PodNetwork
 import PodRuntime
 import SandboxNetwork
@@ -31,6 +32,7 @@ struct KubeletComposition: Sendable {
     struct Parts: Sendable {
         let kubelet: Kubelet
         let network: PodNetwork
+        let sandboxes: SandboxNetwork
         /// What the examination of the machine at the start found.
         let findings: [Finding]
 
@@ -41,7 +43,7 @@ struct KubeletComposition: Sendable {
             _ configuration: Configuration, _ logger: Logger,
             addressesChanged: @escaping @Sendable (NodeIdentity) async throws -> Void
         ) async throws {
-            let watch = AddressWatch(logger: logger) {
+            let watch = NetworkWatch(.addresses, logger: logger) {
                 let node = try NodeIdentity.discover(configuration)
                 try await addressesChanged(node)
                 await kubelet.addressesChanged(to: node.addresses.map(\.description))
@@ -58,7 +60,31 @@ struct KubeletComposition: Sendable {
                 group.addTask { try await shutdown.run() }
                 group.addTask { try await network.run() }
                 group.addTask { try await watch.run() }
+                group.addTask { try await repairLinks(logger.component("sandbox-network")).run() }
+                group.addTask { try await repairRules(logger.component("sandbox-network")).run() }
                 group.addTask { try await kubelet.run() }
+            }
+        }
+
+        /// Mends what somebody else changes of the pod network's links; processes in pods go on.
+        private func repairLinks(_ logger: Logger) -> NetworkWatch {
+            NetworkWatch(.links, logger: logger) { [sandboxes, network] in
+                let mended = try await NIOThreadPool.singleton.runIfActive { try sandboxes.repairLinks() }
+                if !mended.isEmpty {
+                    logger.warning(
+                        "Links of the pod network were changed or deleted by somebody else, and are mended",
+                        metadata: ["link": "\(mended.joined(separator: " "))"])
+                }
+                // Paths to other nodes may have gone with a link.
+                network.addressesChanged()
+            }
+        }
+
+        private func repairRules(_ logger: Logger) -> NetworkWatch {
+            NetworkWatch(.rules, logger: logger) { [sandboxes] in
+                guard try await NIOThreadPool.singleton.runIfActive({ try sandboxes.repairTable() }) else { return }
+                logger.warning(
+                    "The pod network's packet filter rules were changed or deleted by somebody else, and are set again")
             }
         }
     }
@@ -80,7 +106,7 @@ struct KubeletComposition: Sendable {
             network: PodNetwork(
                 nodeName: node.name, client: client, stateDirectory: "\(configuration.directories.state)/network",
                 logger: logger.component("pod-network")
-            ) { try sandboxes.setPeers($0) }, findings: findings)
+            ) { try sandboxes.setPeers($0) }, sandboxes: sandboxes, findings: findings)
     }
 
     private func makeNetwork() throws -> SandboxNetwork {

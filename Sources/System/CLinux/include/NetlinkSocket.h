@@ -7,8 +7,9 @@
 
 // Opens a NETLINK_ROUTE socket, close-on-exec; -1 and errno on failure.
 int clinux_netlink_open(void);
-// Opens a non-blocking NETLINK_ROUTE socket that hears of changes in multicast groups (RTMGRP_*); -1 and errno on failure.
-int clinux_netlink_open_groups(unsigned int groups);
+// Opens a non-blocking netlink socket of a protocol (NETLINK_*) that hears of changes in the multicast groups of a mask; -1 and
+// errno on failure.
+int clinux_netlink_open_groups(int protocol, unsigned int groups);
 // Asks for error texts and strict checks where the kernel knows them, and sets a receive time-out of some seconds.
 void clinux_netlink_configure(int descriptor);
 // Sends a datagram to the kernel; -1 and errno on failure.
