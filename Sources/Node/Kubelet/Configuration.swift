@@ -41,6 +41,9 @@ package struct KubeletConfiguration: Sendable {
     /// Processes that a pod may have; nil for no limit.
     package var podProcessLimit: Int64?
 
+    /// Whether the node makes its Node object, also when somebody has deleted it (upstream: registerNode).
+    package var registersNode = true
+
     /// Whether ConfigMaps, Secrets and tokens of the node's pods are kept on disk, so that the pods can be started after a
     /// reboot while the API is away: for nodes whose API server is another machine.
     package var keepsObjects = false

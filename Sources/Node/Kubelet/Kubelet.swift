@@ -91,7 +91,7 @@ package final class Kubelet: Sendable {
         writer.reservedMilliCPU = configuration.reservedMilliCPU
         let final = writer
         return NodeReporter(
-            client: context.client,
+            client: context.client, registers: configuration.registersNode,
             writer: {
                 var writer = final
                 writer.addresses = configuration.addresses

@@ -15,6 +15,8 @@ final class MemoryCluster: ResourceClient {
     struct State {
         var objects: [Entry: KubeObject] = [:]
         var revision = 0
+        /// How often an object was asked for.
+        var requests = 0
         var watches: [Int: (resource: GroupVersionResource, namespace: String?, selector: String, source: Source)] = [:]
         var lastWatch = 0
     }
@@ -58,7 +60,11 @@ final class MemoryCluster: ResourceClient {
 
     func get(_ resource: GroupVersionResource, namespace: String?, name: String) async throws -> KubeObject {
         let key = ObjectKey(namespace: namespace ?? "", name: name)
-        guard let object = state.withLock({ $0.objects[Entry(resource: resource, key: key)] }) else {
+        let found = state.withLock { state in
+            state.requests += 1
+            return state.objects[Entry(resource: resource, key: key)]
+        }
+        guard let object = found else {
             throw StatusError.notFound(resource, name)
         }
         return object

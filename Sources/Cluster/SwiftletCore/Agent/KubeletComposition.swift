@@ -160,6 +160,8 @@ struct KubeletComposition: Sendable {
         settings.labels = labels
         settings.logsToJournal = configuration.log.containersToJournal
         settings.keepsObjects = isWorker
+        // A worker's Node is made when it joins, with its part of the pod network: one that the node made itself would have another.
+        settings.registersNode = !isWorker
         settings.reservedMemory = Int64(
             try configuration.quantity("kubelet.reservedMemory", configuration.kubelet.reservedMemory).value)
         settings.reservedMilliCPU = Int64(

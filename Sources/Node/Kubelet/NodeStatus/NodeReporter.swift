@@ -6,8 +6,9 @@ import KubeClient
 import Logging
 import Synchronization
 
-/// Keeps the Node object and its lease: registers the node, writes the status when it changes or has not been written
-/// for five minutes, renews the lease every ten seconds (upstream: pkg/kubelet/nodestatus, component-helpers lease).
+/// Keeps the Node object and its lease: registers the node where that is its business, writes the status when it changes or
+/// has not been written for five minutes, renews the lease every ten seconds (upstream: pkg/kubelet/nodestatus,
+/// component-helpers lease).
 final class NodeReporter: Sendable {
     private static let leaseInterval = Duration.seconds(10)
     private static let leaseSeconds = 40
@@ -23,18 +24,22 @@ final class NodeReporter: Sendable {
         var node: KubeObject?
     }
 
+        /// Whether the Node was deleted, and this node must not make another.
+        var isRemoved = false
     private let client: any ResourceClient
     private let writer: @Sendable () -> NodeStatusWriter
     private let health: @Sendable () async -> NodeStatusWriter.Health
     private let images: @Sendable () async -> JSON
     private let taints: [JSON]
     private let extraLabels: [String: String]
+    private let registers: Bool
     private let clock: Clock
     private let logger: Logger
     private let state = Mutex(State())
 
     init(
-        client: any ResourceClient, writer: @escaping @Sendable () -> NodeStatusWriter,
+        client: any ResourceClient, registers: Bool, writer: @escaping @Sendable () -> NodeStatusWriter,
+    /// - Parameter registers: Whether the node makes its Node; otherwise it waits for it (upstream: registerNode).
         health: @escaping @Sendable () async -> NodeStatusWriter.Health,
         images: @escaping @Sendable () async -> JSON, taints: [JSON], extraLabels: [String: String], clock: Clock,
         logger: Logger
@@ -42,6 +47,7 @@ final class NodeReporter: Sendable {
         self.client = client
         self.writer = writer
         self.health = health
+        self.registers = registers
         self.images = images
         self.taints = taints
         self.extraLabels = extraLabels
@@ -63,6 +69,8 @@ final class NodeReporter: Sendable {
                 throw CancellationError()
             } catch {
                 logger.warning("The node could not be registered and will be again", metadata: ["error": "\(error)"])
+            } catch let error as StatusError where error.isNotFound && !registers {
+                tellRemoval()
             }
             try await Task.sleep(for: wait)
             wait = min(wait * 2, Self.longestRetry)
@@ -71,11 +79,24 @@ final class NodeReporter: Sendable {
 
     private func registerOnce() async throws {
         let now = clock.now().wallSeconds
+    private func tellRemoval() {
+        let wasTold = state.withLock { state in
+            defer { state.isRemoved = true }
+            return state.isRemoved
+        }
+        guard !wasTold else { return }
+        logger.error("The cluster has removed this node; it has to leave the cluster and join it again to come back")
+    }
+
         let writer = writer()
         let fresh = writer.node(
             health: await health(), images: await images(), taints: taints, extraLabels: extraLabels, now: now)
         do {
             let created = try await client.create(.nodes, object: fresh)
+        guard registers else {
+            try await adopt(fresh)
+            return try await writeStatus()
+        }
             // A server may drop the status of what is created: then it is written like any change.
             if !NodeStatusWriter.isChanged(created.status, fresh.status) {
                 state.withLock { $0 = State(lastStatus: created.status, lastWrite: now, node: created) }
@@ -138,7 +159,7 @@ final class NodeReporter: Sendable {
             do {
                 try await writeStatus()
             } catch let error as StatusError where error.isNotFound {
-                // Somebody deleted the Node: it comes back, as with upstream's kubelet after a restart.
+                // Somebody deleted the Node: where the node makes it, it comes back, as with upstream's kubelet after a restart.
                 try await register()
             } catch {
                 if error is CancellationError { throw error }
@@ -156,6 +177,11 @@ final class NodeReporter: Sendable {
             do {
                 lease = try await renew(lease)
                 // After such a pause the control plane may have reported the node as lost, which only a status undoes.
+            if state.withLock({ $0.isRemoved }) {
+                lease = nil
+                try await Task.sleep(for: Self.leaseInterval)
+                continue
+            }
                 if ContinuousClock.now - lastRenewal > .seconds(Self.leaseSeconds) {
                     state.withLock { $0.lastWrite = 0 }
                 }

@@ -61,7 +61,7 @@ struct ConfigurationDocument {
         var result: JSON = [
             "enableServer": true, "address": .string(configuration.listenAddress), "port": JSON(configuration.port),
             "authentication": ["webhook": ["enabled": false], "anonymous": ["enabled": false]],
-            "registerNode": true, "clusterDomain": .string(configuration.clusterDomain),
+            "registerNode": .bool(configuration.registersNode), "clusterDomain": .string(configuration.clusterDomain),
             "clusterDNS": JSON(configuration.clusterDNS), "resolvConf": .string(configuration.resolverPath),
             "maxPods": JSON(configuration.maxPods), "podPidsLimit": .int(configuration.podProcessLimit ?? -1),
             "systemReserved": [

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import JSON
+import KubeAPI
+import KubeClient
+import LinuxSystem
+import Logging
+import Synchronization
+import Testing
+
+@testable import Kubelet
+
+@Suite("The node's own object")
+struct NodeReporterTests {
+    private static func reporter(_ cluster: MemoryCluster, registers: Bool) -> NodeReporter {
+        let writer = NodeStatusWriter(
+            nodeName: "n1", addresses: ["10.0.0.1"], hostname: "n1", port: 10250, machine: .read(), version: "v1.36.0",
+            runtimeVersion: "1", maxPods: 110, ephemeralStorage: 0)
+        return NodeReporter(
+            client: cluster, registers: registers, writer: { writer }, health: { .init() }, images: { [] }, taints: [],
+            extraLabels: [:], clock: .system, logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+    }
+
+    @Test("a node that makes its Node does so")
+    func registers() async throws {
+        let cluster = MemoryCluster()
+        try await Self.reporter(cluster, registers: true).register()
+        #expect(try await cluster.get(.nodes, namespace: nil, name: "n1").condition("Ready")?.isTrue == true)
+    }
+
+    @Test("a node whose Node others make waits for it, and makes none", .timeLimit(.minutes(1)))
+    func waits() async throws {
+        let cluster = MemoryCluster()
+        let reporter = Self.reporter(cluster, registers: false)
+        try await withThrowingTaskGroup { group in
+            group.addTask { try await reporter.register() }
+            while cluster.state.withLock({ $0.requests }) < 2 { await Task.yield() }
+            #expect(cluster.state.withLock { $0.objects.isEmpty })
+            _ = try await cluster.create(.nodes, object: KubeObject(.init("", "v1", "Node"), name: "n1"))
+            try await group.waitForAll()
+        }
+        let node = try await cluster.get(.nodes, namespace: nil, name: "n1")
+        #expect(node.condition("Ready")?.isTrue == true && node.labels["kubernetes.io/os"] == "linux")
+    }
+}
