@@ -90,6 +90,7 @@ package final class Kubelet: Sendable {
         writer.reservedMemory = configuration.reservedMemory
         writer.reservedMilliCPU = configuration.reservedMilliCPU
         let final = writer
+        let disk = DiskWatch(directory: configuration.stateDirectory)
         return NodeReporter(
             client: context.client, registers: configuration.registersNode,
             writer: {
@@ -100,6 +101,7 @@ package final class Kubelet: Sendable {
             health: {
                 var health = NodeStatusWriter.Health()
                 health.hostProblems = problems.current
+                health.hasDiskPressure = disk.isUnderPressure
                 if context.shutdown.isUnderWay { health.runtimeProblem = ShutdownWords.node }
                 return health
             },
