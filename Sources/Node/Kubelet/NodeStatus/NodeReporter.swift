@@ -17,37 +17,39 @@ final class NodeReporter: Sendable {
     private static let heartbeatInterval: Int64 = 300
     private static let longestRetry = Duration.seconds(7)
     private static let leases = "kube-node-lease"
+    /// A lease that somebody else has renewed so many times in a row is another machine's too.
+    private static let conflictsOfTwins = 3
 
     private struct State {
         var lastStatus: JSON = .null
         var lastWrite: Int64 = 0
         var node: KubeObject?
-    }
-
         /// Whether the Node was deleted, and this node must not make another.
         var isRemoved = false
+    }
+
     private let client: any ResourceClient
     private let writer: @Sendable () -> NodeStatusWriter
     private let health: @Sendable () async -> NodeStatusWriter.Health
     private let images: @Sendable () async -> JSON
+    private let registers: Bool
     private let taints: [JSON]
     private let extraLabels: [String: String]
-    private let registers: Bool
     private let clock: Clock
     private let logger: Logger
     private let state = Mutex(State())
 
+    /// - Parameter registers: Whether the node makes its Node; otherwise it waits for it (upstream: registerNode).
     init(
         client: any ResourceClient, registers: Bool, writer: @escaping @Sendable () -> NodeStatusWriter,
-    /// - Parameter registers: Whether the node makes its Node; otherwise it waits for it (upstream: registerNode).
         health: @escaping @Sendable () async -> NodeStatusWriter.Health,
         images: @escaping @Sendable () async -> JSON, taints: [JSON], extraLabels: [String: String], clock: Clock,
         logger: Logger
     ) {
         self.client = client
+        self.registers = registers
         self.writer = writer
         self.health = health
-        self.registers = registers
         self.images = images
         self.taints = taints
         self.extraLabels = extraLabels
@@ -67,18 +69,16 @@ final class NodeReporter: Sendable {
                 return
             } catch is CancellationError {
                 throw CancellationError()
-            } catch {
-                logger.warning("The node could not be registered and will be again", metadata: ["error": "\(error)"])
             } catch let error as StatusError where error.isNotFound && !registers {
                 tellRemoval()
+            } catch {
+                logger.warning("The node could not be registered and will be again", metadata: ["error": "\(error)"])
             }
             try await Task.sleep(for: wait)
             wait = min(wait * 2, Self.longestRetry)
         }
     }
 
-    private func registerOnce() async throws {
-        let now = clock.now().wallSeconds
     private func tellRemoval() {
         let wasTold = state.withLock { state in
             defer { state.isRemoved = true }
@@ -88,15 +88,17 @@ final class NodeReporter: Sendable {
         logger.error("The cluster has removed this node; it has to leave the cluster and join it again to come back")
     }
 
+    private func registerOnce() async throws {
+        let now = clock.now().wallSeconds
         let writer = writer()
         let fresh = writer.node(
             health: await health(), images: await images(), taints: taints, extraLabels: extraLabels, now: now)
-        do {
-            let created = try await client.create(.nodes, object: fresh)
         guard registers else {
             try await adopt(fresh)
             return try await writeStatus()
         }
+        do {
+            let created = try await client.create(.nodes, object: fresh)
             // A server may drop the status of what is created: then it is written like any change.
             if !NodeStatusWriter.isChanged(created.status, fresh.status) {
                 state.withLock { $0 = State(lastStatus: created.status, lastWrite: now, node: created) }
@@ -173,15 +175,19 @@ final class NodeReporter: Sendable {
         var lease: KubeObject?
         var lastRenewal = ContinuousClock.now
         var failures = 0
+        var conflicts = 0
         while !Task.isCancelled {
-            do {
-                lease = try await renew(lease)
-                // After such a pause the control plane may have reported the node as lost, which only a status undoes.
             if state.withLock({ $0.isRemoved }) {
                 lease = nil
                 try await Task.sleep(for: Self.leaseInterval)
                 continue
             }
+            do {
+                let renewed = try await renew(lease)
+                lease = renewed.lease
+                conflicts = renewed.isOthers ? conflicts + 1 : 0
+                if conflicts == Self.conflictsOfTwins { tellTwin() }
+                // After such a pause the control plane may have reported the node as lost, which only a status undoes.
                 if ContinuousClock.now - lastRenewal > .seconds(Self.leaseSeconds) {
                     state.withLock { $0.lastWrite = 0 }
                 }
@@ -199,23 +205,35 @@ final class NodeReporter: Sendable {
         }
     }
 
-    private func renew(_ known: KubeObject?) async throws -> KubeObject {
+    private func tellTwin() {
+        logger.error(
+            """
+            Another machine renews this node's lease: two boards work under one name, perhaps because an SD card was copied. \
+            Stop the agent on one of them; to use both, run 'swiftlet reset' on the copy, give it a machine-id and a host name \
+            of its own, and join again
+            """)
+    }
+
+    /// - Returns: the lease, and whether somebody else has changed it since `known`.
+    private func renew(_ known: KubeObject?) async throws -> (lease: KubeObject, isOthers: Bool) {
+        var isOthers = false
         let time = JSON.string(WallClock.text(microseconds: clock.now().wallSeconds * 1_000_000))
         let name = writer().nodeName
         if var lease = known {
             lease.spec["renewTime"] = time
-            do { return try await client.update(.leases, object: lease) } catch let error as StatusError {
+            do { return (try await client.update(.leases, object: lease), false) } catch let error as StatusError {
                 // Changed or deleted by somebody else: take what is there.
                 guard error.isConflict || error.isNotFound else { throw error }
+                isOthers = error.isConflict
             }
         }
         do {
             var lease = try await client.get(.leases, namespace: Self.leases, name: name)
             lease.spec["renewTime"] = time
             lease.spec["holderIdentity"] = .string(name)
-            return try await client.update(.leases, object: lease)
+            return (try await client.update(.leases, object: lease), isOthers)
         } catch let error as StatusError where error.isNotFound {
-            return try await client.create(.leases, object: newLease(name, time))
+            return (try await client.create(.leases, object: newLease(name, time)), false)
         }
     }
 
