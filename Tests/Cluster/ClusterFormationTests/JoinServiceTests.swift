@@ -200,7 +200,10 @@ import Testing
             let name = await #expect(throws: StatusError.self) {
                 try await fixture.join(try Board("pi2", address: "192.168.1.33", machineID: "m2"), token)
             }
-            #expect(name?.message.contains("another machine") == true)
+            // Both are named, and what to do.
+            for words in ["another machine at 192.168.1.31", "machine-id m1", "is m2", "--node-name", "remove-node"] {
+                #expect(name?.message.contains(words) == true, "\(words)")
+            }
             let address = await #expect(throws: StatusError.self) {
                 try await fixture.join(try Board("pi3", machineID: "m2"), token)
             }
@@ -209,7 +212,7 @@ import Testing
             _ = try await fixture.join(try Board("pi2"), token)
             // A twin is let in, and told.
             let twin = try await fixture.join(try Board("pi4", address: "192.168.1.34"), token)
-            #expect(twin.warnings.first?.contains("machine-id") == true)
+            #expect(twin.warnings.first?.contains("node \"pi2\" at 192.168.1.31 has the same machine-id (m1)") == true)
         }
     }
 

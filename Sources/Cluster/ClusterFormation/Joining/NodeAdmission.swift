@@ -81,13 +81,17 @@ package struct NodeAdmission: Sendable {
         if node.annotations[Self.keyAnnotation] == key { return }
         let name = request.nodeName
         let machine = node.status["nodeInfo"]?["machineID"]?.string ?? ""
+        let place = Self.addresses(of: node).first.map { " at \($0)" } ?? ""
         guard machine == request.machineID else {
-            throw Self.taken(name, "another machine has it")
+            throw Self.taken(
+                name,
+                "another machine\(place) has it"
+                    + (machine.isEmpty ? "" : " (machine-id \(machine), this board's is \(request.machineID))"))
         }
         if try await isAlive(name) {
             throw Self.taken(
                 name,
-                "a node with the same machine-id is alive under it; on a copied SD card run"
+                "a node\(place) with the same machine-id (\(machine)) is alive under it; on a copied SD card run"
                     + " 'rm /etc/machine-id && systemd-machine-id-setup' and set another host name")
         }
     }
@@ -141,7 +145,8 @@ package struct NodeAdmission: Sendable {
             $0.name != request.nodeName && $0.status["nodeInfo"]?["machineID"]?.string == request.machineID
         }
         return twins.map {
-            "node \"\($0.name)\" has the same machine-id; on a copied SD card run"
+            "node \"\($0.name)\"\(Self.addresses(of: $0).first.map { " at \($0)" } ?? "") has the same machine-id"
+                + " (\(request.machineID)); on a copied SD card run"
                 + " 'rm /etc/machine-id && systemd-machine-id-setup', or DHCP may give both one address"
         }
     }
@@ -153,7 +158,8 @@ package struct NodeAdmission: Sendable {
     private static func taken(_ name: String, _ why: String) -> StatusError {
         StatusError(
             code: 409, reason: StatusError.Reason.alreadyExists,
-            message: "the node name \"\(name)\" is taken: \(why); choose another with --node-name, or free it with"
+            message: "the node name \"\(name)\" is taken: \(why); give this board another host name ('hostnamectl"
+                + " set-hostname NAME') or node name (--node-name), or, if the node is gone for good, free the name with"
                 + " 'swiftlet remove-node \(name)' on the control plane")
     }
 
