@@ -4,6 +4,7 @@ import AsyncHTTPClient
 import HTTPTransport
 import JSON
 import KubeAPI
+import LinuxSystem
 import Logging
 import NIOCore
 import NIOHTTP1
@@ -240,7 +241,7 @@ final class HTTPSTransport: Sendable {
                         _ = try await execute(probe, server: server).body.collect(upTo: 1 << 20)
                         return SearchResult(server: server)
                     } catch {
-                        return SearchResult(failures: ["\(server): \("\(error)".prefix(200))"])
+                        return SearchResult(failures: ["\(server): \(words(error).prefix(200))"])
                     }
                 }
             }
@@ -284,7 +285,16 @@ final class HTTPSTransport: Sendable {
     func failure(_ request: Request, _ error: any Error, _ server: String? = nil) throws -> ClientError {
         if error is CancellationError || Task.isCancelled { throw CancellationError() }
         let server = server ?? choice.withLock { $0.preferred }
-        return ClientError(request: "\(request.method) \(server)\(request.url)", reason: "\(error)")
+        return ClientError(request: "\(request.method) \(server)\(request.url)", reason: words(error))
+    }
+
+    /// What people are told of the commonest errors; others are told as they are.
+    private func words(_ error: any Error) -> String {
+        if let error = error as? IOError { return SystemError("", errno: error.errnoCode).reason }
+        let known = error as? HTTPClientError
+        if known == .connectTimeout { return "there is no answer, not even a refusal" }
+        if known == .deadlineExceeded || known == .readTimeout { return "the answer takes too long" }
+        return "\(error)"
     }
 }
 
