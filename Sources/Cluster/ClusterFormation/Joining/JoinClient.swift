@@ -71,7 +71,17 @@ package struct JoinClient: Sendable {
         }
         let (authority, serverTime) = try await fetchAuthority()
         let keys = try PendingKeys.loadOrCreate(stateDirectory: board.stateDirectory)
-        let answer = try await ask(keys, authority)
+        let answer: JoinAnswer
+        do {
+            answer = try await ask(keys, authority)
+        } catch let error as JoinError where error.isAboutCertificate {
+            // The server's word on the time is not to be trusted yet, but good enough for a hint.
+            guard let difference = Self.difference(now, serverTime) else { throw error }
+            throw JoinError(
+                Self.operation, reason: "\(difference), so their certificates do not count for each other",
+                remedy: "set the clock that is wrong ('timedatectl set-ntp true', or 'date --set' without a time"
+                    + " server), and run the same command again. (\(error.reason))")
+        }
         // The server has been verified by now; while its authority is being replaced it names two.
         let trusted = answer.authorities.isEmpty ? authority : Array(answer.authorities.utf8)
         _ = try Membership.fingerprints(of: trusted)
@@ -82,7 +92,7 @@ package struct JoinClient: Sendable {
             nodeName: board.nodeName, nodeCIDR: answer.nodeCIDR, cluster: cluster, authorityPEM: trusted,
             client: .init(certificatePEM: Array(answer.clientCertificate.utf8), keyPEM: try keys.client.pem()),
             serving: .init(certificatePEM: Array(answer.servingCertificate.utf8), keyPEM: try keys.serving.pem()))
-        return Result(membership: membership, warnings: answer.warnings + clockWarning(serverTime, now))
+        return Result(membership: membership, warnings: answer.warnings + Self.clockWarning(now, serverTime))
     }
 
     /// Forgets the keys of an attempt: after it has succeeded, or was given up.
@@ -161,13 +171,15 @@ package struct JoinClient: Sendable {
             throw JoinError(
                 Self.operation, reason: error.message, remedy: "the cluster at \(line.endpoint) said so")
         case .failure(let error as ClientError):
-            throw JoinError(Self.operation, reason: error.reason, remedy: remedy(for: error.reason))
+            throw JoinError(
+                Self.operation, reason: error.reason, remedy: remedy(for: error.reason),
+                isAboutCertificate: Self.isAboutCertificate(error.reason))
         case .failure(let error): throw error
         }
     }
 
     private func remedy(for reason: String) -> String {
-        if reason.contains("CERTIFICATE_VERIFY_FAILED") || reason.contains("certificate") {
+        if Self.isAboutCertificate(reason) {
             return
                 "the server's certificate is not by the cluster's authority, or not for \(line.host): use a line with"
                 + " one of the control plane's own addresses; if its address changed, restart the agent there"
@@ -176,12 +188,18 @@ package struct JoinClient: Sendable {
             + " the agent runs there"
     }
 
-    private func clockWarning(_ server: KubeTime?, _ now: KubeTime) -> [String] {
-        guard let server, abs(now.timeInterval(since: server)) > Self.toleratedSkew else { return [] }
-        return [
-            "this board's clock says \(now.text) and the cluster's \(server.text); set up NTP"
-                + " ('timedatectl set-ntp true')"
-        ]
+    private static func isAboutCertificate(_ reason: String) -> Bool {
+        reason.contains("CERTIFICATE_VERIFY_FAILED") || reason.contains("certificate")
+    }
+
+    /// What the clocks say where they differ by more than is tolerated.
+    private static func difference(_ now: KubeTime, _ server: KubeTime?) -> String? {
+        guard let server, abs(now.timeInterval(since: server)) > toleratedSkew else { return nil }
+        return "this board's clock says \(now.text) and the cluster's \(server.text)"
+    }
+
+    private static func clockWarning(_ now: KubeTime, _ server: KubeTime?) -> [String] {
+        difference(now, server).map { [$0 + "; set up NTP ('timedatectl set-ntp true')"] } ?? []
     }
 }
 

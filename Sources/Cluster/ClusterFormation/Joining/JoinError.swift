@@ -7,11 +7,18 @@ package struct JoinError: Error, Hashable, Sendable, CustomStringConvertible {
     package let operation: String
     package let reason: String
     package let remedy: String
+    /// Whether one of the two did not accept the other's certificate.
+    let isAboutCertificate: Bool
 
     package init(_ operation: String, reason: String, remedy: String) {
+        self.init(operation, reason: reason, remedy: remedy, isAboutCertificate: false)
+    }
+
+    init(_ operation: String, reason: String, remedy: String, isAboutCertificate: Bool) {
         self.operation = operation
         self.reason = reason
         self.remedy = remedy
+        self.isAboutCertificate = isAboutCertificate
     }
 
     /// Throws unless root runs this.
