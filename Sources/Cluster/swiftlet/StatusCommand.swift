@@ -62,6 +62,7 @@ struct StatusCommand: AsyncParsableCommand {
         }
         print("version:  \(ProductVersion.swiftlet) (Kubernetes \(ProductVersion.kubernetes))")
         showUse(report.local)
+        if !report.unfinished.isEmpty { print("remedy:   \(report.unfinished)") }
         if !report.apiAnswers { print("remedy:   see 'systemctl status swiftlet' and 'journalctl -u swiftlet'") }
     }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import LinuxSystem
+package import LinuxSystem
 
 /// Why a board could not join, leave or be removed: what was attempted, the cause and what to do.
 package struct JoinError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -26,6 +26,12 @@ package struct JoinError: Error, Hashable, Sendable, CustomStringConvertible {
         guard Processes.effectiveUserID == 0 else {
             throw JoinError(operation, reason: "this needs root", remedy: "run it with sudo")
         }
+    }
+
+    /// What is attempted needs room on a disk that has none; nothing is left of the attempt that would be in its own way.
+    package static func diskFull(_ operation: String, _ error: SystemError) -> JoinError {
+        JoinError(
+            operation, reason: "the disk is full (\(error))", remedy: "free some space and run the same command again")
     }
 
     package var description: String { "cannot \(operation): \(reason); \(remedy)" }

@@ -107,15 +107,16 @@ package struct Membership: Sendable {
         }
     }
 
-    /// Ends the membership; afterwards the node is a cluster of its own.
+    /// Ends the membership; afterwards the node is a cluster of its own. What is left of one that has ended goes in any case.
     ///
     /// - Returns: whether there was one.
     @discardableResult
     package static func remove(stateDirectory: String) throws -> Bool {
-        guard Files.exists("\(stateDirectory)/\(directoryName)") else { return false }
+        guard Files.exists(stateDirectory) else { return false }
         let parent = try DirectoryHandle(path: stateDirectory)
         let leaving = ".\(directoryName).old"
         try parent.removeTree(leaving)
+        guard try parent.status(of: directoryName) != nil else { return false }
         try parent.rename(directoryName, to: leaving, in: parent)
         try parent.descriptor.synchronize(parent.path)
         try parent.removeTree(leaving)

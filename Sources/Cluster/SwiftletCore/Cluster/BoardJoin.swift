@@ -36,6 +36,8 @@ package struct BoardJoin: Sendable {
 
     private static let operation = "join"
     private static let pause = Duration.milliseconds(100)
+    /// How long this machine's own API may take to answer: the agent may just be starting.
+    private static let patience = Duration.seconds(10)
 
     private let configuration: Configuration
     private let access: ClusterAccess
@@ -52,16 +54,28 @@ package struct BoardJoin: Sendable {
     /// - Throws: ``JoinError``.
     package func run(_ line: JoinLine, _ options: Options, progress: (Progress) -> Void) async throws {
         try JoinError.requireRoot(Self.operation)
+        do {
+            try await attempt(line, options, progress: progress)
+        } catch let error as SystemError where error.isOutOfSpace {
+            throw JoinError.diskFull(Self.operation, error)
+        }
+    }
+
+    private func attempt(_ line: JoinLine, _ options: Options, progress: (Progress) -> Void) async throws {
+        let restart = AgentRestart(configuration)
         let membership: Membership
         if let existing = try access.membership() {
             try check(existing, against: line)
             progress(.alreadyJoined)
+            // What an attempt left that was broken off at the end.
+            try JoinClient.forgetAttempt(stateDirectory: configuration.directories.state)
             membership = existing
         } else {
+            // An agent that left another cluster without its command's end still works with the old membership.
+            if try restart.isPossible() { try await restart.run(as: .server) }
             if !options.force { try await checkOwnCluster() }
             membership = try await join(line, options, progress: progress)
         }
-        let restart = AgentRestart(configuration)
         guard try restart.isPossible() else {
             progress(.agentIsStopped)
             return
@@ -120,11 +134,7 @@ package struct BoardJoin: Sendable {
     /// What runs in the machine's own cluster would end without a word.
     private func checkOwnCluster() async throws {
         guard try AgentLock.holder(runDirectory: configuration.directories.run) != nil else { return }
-        let (nodes, pods) = try await access.asAdministrator(Self.operation) { client in
-            let nodes = try await client.list(.nodes, namespace: nil, options: .init()).items
-            let pods = try await client.list(.pods, namespace: nil, options: .init()).items
-            return (nodes.count, pods.filter { $0.namespace != "kube-system" && PodView($0).isActive })
-        }
+        let (nodes, pods) = try await ownNodesAndPods()
         guard nodes <= 1 else {
             throw JoinError(
                 Self.operation, reason: "this machine is the control plane of \(nodes - 1) other nodes",
@@ -136,6 +146,28 @@ package struct BoardJoin: Sendable {
                 reason: "\(pods.count) pods run in this machine's own cluster: "
                     + pods.prefix(5).map(\.key.description).joined(separator: ", "),
                 remedy: "delete them first, or give --force: they end then, and come back if this node leaves again")
+        }
+    }
+
+    private func ownNodesAndPods() async throws -> (nodes: Int, pods: [KubeObject]) {
+        let deadline = ContinuousClock.now + Self.patience
+        while true {
+            do {
+                return try await access.asAdministrator(Self.operation) { client in
+                    let nodes = try await client.list(.nodes, namespace: nil, options: .init()).items
+                    let pods = try await client.list(.pods, namespace: nil, options: .init()).items
+                    return (nodes.count, pods.filter { $0.namespace != "kube-system" && PodView($0).isActive })
+                }
+            } catch let error as ClientError {
+                guard ContinuousClock.now < deadline else {
+                    throw JoinError(
+                        Self.operation,
+                        reason: "what runs in this machine's own cluster cannot be seen: \(error.reason)",
+                        remedy: "see 'swiftlet status' and 'journalctl -u swiftlet', or give --force to join all the"
+                            + " same")
+                }
+            }
+            try await Task.sleep(for: Self.pause)
         }
     }
 
@@ -153,6 +185,13 @@ package struct BoardJoin: Sendable {
                 }
             } catch let error as ClientError {
                 last = error.reason
+            } catch let error as StatusError where error.isNotFound {
+                throw JoinError(
+                    Self.operation, reason: "the cluster has removed node \"\(membership.nodeName)\" since it joined",
+                    remedy: "run 'swiftlet leave', then join with a new line of 'swiftlet add-node'")
+            } catch let error as StatusError {
+                // The server may be starting, or its disk full.
+                last = error.message
             }
             try await Task.sleep(for: Self.pause)
         }

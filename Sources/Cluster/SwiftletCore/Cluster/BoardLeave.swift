@@ -9,6 +9,15 @@ package import Logging
 
 /// `swiftlet leave`: takes this machine out of the cluster that it has joined; it is a cluster of its own then, as before.
 package struct BoardLeave: Sendable {
+    /// What came of it.
+    package enum Outcome: Hashable, Sendable {
+        case left(node: String)
+        /// An earlier attempt had been broken off after the node had left, before the agent began anew.
+        case completed
+        /// The machine had joined nothing.
+        case notJoined
+    }
+
     private static let operation = "leave the cluster"
 
     private let configuration: Configuration
@@ -24,16 +33,17 @@ package struct BoardLeave: Sendable {
     /// - Parameters:
     ///   - force: leaves also when pods are left or the control plane does not answer; the Node stays there then.
     ///   - timeout: how long pods have to go, in seconds.
-    /// - Returns: the name of the node that has gone; nil where the machine had joined nothing.
     /// - Throws: ``JoinError``.
-    package func run(force: Bool, timeout: Int) async throws -> String? {
+    package func run(force: Bool, timeout: Int) async throws -> Outcome {
         let state = configuration.directories.state
         try JoinError.requireRoot(Self.operation)
-        guard let name = try await leave(force: force, timeout: timeout) else { return nil }
+        let name = try await leave(force: force, timeout: timeout)
         try Membership.remove(stateDirectory: state)
+        try JoinClient.forgetAttempt(stateDirectory: state)
         let restart = AgentRestart(configuration)
-        if try restart.isPossible() { try await restart.run(as: .server) }
-        return name
+        // Also where there is nothing to leave: an attempt may have ended just here.
+        let wasRestarted = try restart.isPossible() ? try await restart.run(as: .server) : false
+        return name.map { Outcome.left(node: $0) } ?? (wasRestarted ? .completed : .notJoined)
     }
 
     private func leave(force: Bool, timeout: Int) async throws -> String? {

@@ -100,8 +100,15 @@ package struct NodeRemovalOperation: Sendable {
     package func run(
         _ name: String, force: Bool, timeout: Duration, progress: (NodeRemoval.Progress) -> Void
     ) async throws {
-        try await access.asAdministrator("remove node \"\(name)\"") { client in
-            try await NodeRemoval(client: client).remove(name, force: force, timeout: timeout, progress: progress)
+        let operation = "remove node \"\(name)\""
+        do {
+            try await access.asAdministrator(operation) { client in
+                try await NodeRemoval(client: client).remove(name, force: force, timeout: timeout, progress: progress)
+            }
+        } catch let error as StatusError where error.isNotFound {
+            throw JoinError(
+                operation, reason: "the cluster has no node of this name, or none any more",
+                remedy: "'swiftlet kubectl get nodes' shows those that there are")
         }
     }
 }

@@ -18,6 +18,8 @@ package struct NodeStatusReport: Sendable {
     package var isReady: Bool
     /// The message of the condition.
     package var readyMessage: String
+    /// What to do to bring a broken-off change of the machine's part in a cluster to its end; empty where there is none.
+    package var unfinished = ""
     package var pods: Int
     package var runningPods: Int
     /// What the node does in the cluster.
@@ -34,6 +36,7 @@ package struct NodeStatusReport: Sendable {
             ],
             "version": .string(ProductVersion.swiftlet),
         ]
+        if !unfinished.isEmpty { result["node", "unfinished"] = .string(unfinished) }
         if !apiError.isEmpty { result["api", "error"] = .string(apiError) }
         for (name, value) in local.json.members { result[name] = value }
         return result
@@ -57,15 +60,36 @@ package struct NodeStatusReport: Sendable {
             let membership = try access.membership()
             report.nodeName = membership?.nodeName ?? name
             report.roles = membership == nil ? ["control-plane", "worker"] : ["worker"]
+            report.unfinished = unfinished(configuration, isMember: membership != nil)
             report = try await access.asLocalIdentity { client in
                 var filled = report
                 try await filled.fill(from: client)
                 return filled
             }
+        } catch let error as StatusError where error.isNotFound && report.roles == ["worker"] {
+            report.apiAnswers = true
+            report.unfinished =
+                "the cluster has removed this node: run 'swiftlet leave' to make this board a cluster of its own again, and"
+                + " 'swiftlet join' with a new line to come back"
         } catch {
             report.apiError = "\(error)"
         }
         return report
+    }
+
+    /// A command that is broken off between the change on disk and the agent's new beginning leaves the two different.
+    private static func unfinished(_ configuration: Configuration, isMember: Bool) -> String {
+        // Who may not look into the run directory sees no agent.
+        let role = (try? AgentLock.holder(runDirectory: configuration.directories.run))?.role
+        if role == .server, isMember {
+            return "this board has joined a cluster, but its agent still runs its own: run the same 'swiftlet join'"
+                + " again, or 'systemctl restart swiftlet'"
+        }
+        if role == .worker, !isMember {
+            return "this board has left its cluster, but its agent does not know it yet: run 'swiftlet leave' again, or"
+                + " 'systemctl restart swiftlet'"
+        }
+        return ""
     }
 
     private mutating func fill(from client: HTTPSClient) async throws {

@@ -28,11 +28,15 @@ struct LeaveCommand: AsyncParsableCommand {
 
     func run() async throws {
         let leave = BoardLeave(try configuration.load(), logger: commandLogger("leave"))
-        if let node = try await leave.run(force: force, timeout: timeout.seconds) {
-            if output.format == .text { print("Node \(node) has left the cluster.") }
+        switch try await leave.run(force: force, timeout: timeout.seconds) {
+        case .left(let node):
+            output.say("Node \(node) has left the cluster.")
             output.show(["left": true, "node": .string(node)])
-        } else {
-            if output.format == .text { print("This board has joined no cluster.") }
+        case .completed:
+            output.say("This board had left the cluster; the agent has begun anew as a cluster of its own.")
+            output.show(["left": true])
+        case .notJoined:
+            output.say("This board has joined no cluster.")
             output.show(["left": false])
         }
     }
