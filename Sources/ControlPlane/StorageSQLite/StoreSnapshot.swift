@@ -21,7 +21,12 @@ package enum StoreSnapshot: Sendable {
     /// - Throws: ``StorageOpenError`` when there is no store, it is damaged, or the target cannot be written.
     package static func write(of directory: String, to target: String) throws(StorageOpenError) {
         try query(directory) { db in
-            try db.execute(sql: "VACUUM INTO ?", arguments: [target])
+            do {
+                try db.execute(sql: "VACUUM INTO ?", arguments: [target])
+            } catch let error as DatabaseError where error.resultCode == .SQLITE_FULL {
+                // It is the copy that finds no room.
+                throw StoreFault(error, path: target).openError
+            }
             try FileDescriptor.open(target, .read).synchronize(target)
         }
     }
@@ -55,6 +60,8 @@ package enum StoreSnapshot: Sendable {
             let database = try DatabaseQueue(path: source, configuration: configuration)
             try database.inDatabase(body)
             try database.close()
+        } catch let error as StorageOpenError {
+            throw error
         } catch {
             throw StoreFault(error, path: source).openError
         }

@@ -3,6 +3,7 @@
 #include "FileTree.h"
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -43,3 +44,7 @@ ssize_t clinux_fgetxattr(int descriptor, const char *name, void *value, size_t s
 }
 
 int clinux_syncfs(int descriptor) { return syncfs(descriptor); }
+
+int clinux_exchange(const char *first, const char *second) {
+    return renameat2(AT_FDCWD, first, AT_FDCWD, second, RENAME_EXCHANGE);
+}

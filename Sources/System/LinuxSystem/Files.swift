@@ -46,6 +46,11 @@ package enum Files {
         try systemCall("rename", path) { Glibc.rename(path, target) }
     }
 
+    /// Gives each of two paths the other's place, in one step (renameat2(2)).
+    package static func exchange(_ path: String, _ other: String) throws(SystemError) {
+        try systemCall("exchange \(other) with", path) { clinux_exchange(path, other) }
+    }
+
     /// The directory part of a path, `.` if it has none.
     package static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }

@@ -18,4 +18,6 @@ extension SystemError {
     package var isDenied: Bool { errno == EPERM || errno == EACCES }
     /// EBUSY.
     package var isBusy: Bool { errno == EBUSY }
+    /// EXDEV.
+    package var isOfOtherFileSystem: Bool { errno == EXDEV }
 }

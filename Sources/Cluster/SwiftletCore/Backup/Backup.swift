@@ -22,11 +22,33 @@ package struct Backup: Sendable {
     ///
     /// - Throws: ``BackupError``, ``StorageOpenError`` or ``SystemError`` with what kept it from being written.
     package func write(to target: String) throws -> BackupManifest {
-        let work = "\(target).\(Processes.current).unfinished"
-        try Files.removeTree(work)
-        try Files.makeDirectory(work, permissions: 0o700)
+        if let membership = try Membership.load(stateDirectory: configuration.directories.state) {
+            throw BackupError(
+                "this node is a worker of the cluster at \(membership.cluster.servers.first ?? "?"): back it up there")
+        }
+        do {
+            return try attempt(target)
+        } catch let error as SystemError where error.isOutOfSpace {
+            throw BackupError.diskFull(target, "\(error)")
+        }
+    }
+
+    private func attempt(_ target: String) throws -> BackupManifest {
+        // Always of one name, so that what a crash leaves goes with the next attempt: it holds keys.
+        let work = "\(target).unfinished"
+        try Files.makeDirectory(work, permissions: 0o700, mayExist: true)
+        let lock = try FileDescriptor.open(work, [.read, .directory])
+        guard try lock.tryLock(work) else { throw BackupError("another 'swiftlet backup' writes \(target) just now") }
+        let result = Result { try fill(work, target) }
         // What is left behind if this fails too has a name that says so.
-        defer { try? Files.removeTree(work) }
+        try? Files.removeTree(work)
+        // The lock lasts until here.
+        lock.close()
+        return try result.get()
+    }
+
+    private func fill(_ work: String, _ target: String) throws -> BackupManifest {
+        for name in try Files.names(in: work) { try Files.removeTree("\(work)/\(name)") }
         let tree = "\(work)/backup"
         try Files.makeDirectories("\(tree)/store", permissions: 0o700)
         let mask = Processes.setFileCreationMask(0o077)

@@ -66,4 +66,9 @@ package struct BackupError: Error, Hashable, Sendable, CustomStringConvertible {
     package let description: String
 
     init(_ description: String) { self.description = description }
+
+    /// - Parameter path: what there was no room for.
+    static func diskFull(_ path: String, _ cause: String) -> BackupError {
+        BackupError("the disk of \(path) is full; free some space and run the same command again. (\(cause))")
+    }
 }

@@ -5,7 +5,7 @@ import StorageSQLite
 
 /// Brings a backup to a machine whose agent does not run.
 ///
-/// Everything is unpacked and verified beside the state directory, which then takes its place by a rename: a crash at any
+/// Everything is unpacked and verified beside the state directory, with which it then changes places in one step: a crash at any
 /// moment leaves the old state or the new one, and the command can be run again.
 package struct Restore: Sendable {
     /// What was done.
@@ -35,6 +35,7 @@ package struct Restore: Sendable {
     package func run(_ file: String, force: Bool) throws -> Outcome {
         guard Files.exists(file) else { throw BackupError("\(file) does not exist") }
         let hasState = try checkTarget(force: force)
+        // Of one name, so that what a crash leaves goes with the next attempt.
         let unpacked = "\(state).restoring"
         try Files.removeTree(unpacked)
         try Files.makeDirectories(unpacked, permissions: 0o700)
@@ -49,6 +50,9 @@ package struct Restore: Sendable {
         } catch {
             // It is thrown away by the next attempt if it cannot be now.
             try? Files.removeTree(unpacked)
+            if let error = error as? SystemError, error.isOutOfSpace {
+                throw BackupError.diskFull(unpacked, "\(error)")
+            }
             throw error
         }
     }
@@ -84,6 +88,11 @@ package struct Restore: Sendable {
                 directory,
             ])
         guard result.status == 0 else {
+            let space = try FileDescriptor.open(directory, [.read, .directory]).space(directory)
+            // 10,240 bytes: tar's unit.
+            if space.availableBytes < 10_240 {
+                throw BackupError.diskFull(directory, result.output.trimmed)
+            }
             throw BackupError("\(file) is damaged or not a backup: \(result.output.trimmed)")
         }
         let path = "\(directory)/\(BackupManifest.fileName)"
@@ -138,11 +147,20 @@ package struct Restore: Sendable {
         try directory.synchronizeFileSystem(unpacked)
         var aside: String?
         if hasState {
+            // The new state has the name for the old one for a moment, until they change places: a crash in between costs nothing,
+            // and neither is ever missing.
             let name = "\(state).before-restore-\(FileTime.now().seconds)"
-            try Files.rename(state, to: name)
+            try Files.rename(unpacked, to: name)
+            do {
+                try Files.exchange(name, state)
+            } catch {
+                try Files.rename(name, to: unpacked)
+                throw error
+            }
             aside = name
+        } else {
+            try Files.rename(unpacked, to: state)
         }
-        try Files.rename(unpacked, to: state)
         try FileDescriptor.open(Files.directory(of: state), [.read, .directory]).synchronize(state)
         return aside
     }

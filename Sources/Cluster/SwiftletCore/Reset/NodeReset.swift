@@ -56,7 +56,7 @@ package struct NodeReset: Sendable {
         attempt("taking back the time that shutdowns wait") { try ShutdownDelay.forgetTime() }
         // Files tell what there is to remove: while something is left they stay, for the next attempt.
         guard problems.isEmpty else { return problems }
-        for path in paths { attempt("removing files") { try Files.removeTree(path) } }
+        for path in paths { attempt("removing files") { try remove(path) } }
         if !keepsData { attempt("removing links to logs") { try removeLogLinks() } }
         return problems
     }
@@ -67,6 +67,22 @@ package struct NodeReset: Sendable {
         return [
             directories.run, directories.state, "\(directories.logs)/pods", configuration.kubeconfigPath,
         ]
+    }
+
+    /// Removes a file, or a directory as a whole: an agent that is started after a reset that was broken off must not take half
+    /// a state for its own.
+    private func remove(_ path: String) throws {
+        let going = "\(path).removing"
+        try Files.removeTree(going)
+        do {
+            try Files.rename(path, to: going)
+        } catch {
+            if error.isMissing { return }
+            guard error.isBusy || error.isOfOtherFileSystem else { throw error }
+            // A file system of its own is emptied where it is.
+            return try Files.removeTree(path)
+        }
+        try Files.removeTree(going)
     }
 
     // MARK: Steps

@@ -18,6 +18,8 @@ int clinux_fsetxattr(int descriptor, const char *name, const void *value, size_t
 ssize_t clinux_fgetxattr(int descriptor, const char *name, void *value, size_t size);
 // syncfs(2).
 int clinux_syncfs(int descriptor);
+// renameat2(2) with RENAME_EXCHANGE: each of two paths takes the other's place; -1 and errno on failure.
+int clinux_exchange(const char *first, const char *second);
 
 // O_PATH, AT_EMPTY_PATH and RESOLVE_*: names that need _GNU_SOURCE or linux/openat2.h.
 extern const int clinux_O_PATH;
