@@ -8,7 +8,7 @@ package import Logging
 import OrderedCollections
 import Synchronization
 
-/// Writes Event objects (v1) about what happens to an object, for `kubectl describe`.
+/// Writes Event objects about what happens to an object, for `kubectl describe`.
 ///
 /// Recording never waits and never fails: events go through a bounded queue to ``run()``. Repetitions of an event are
 /// counted in one object, and a source that floods is cut to one event per object and ``refill`` once its burst is
@@ -28,11 +28,21 @@ package final class EventRecorder: Sendable {
         case warning = "Warning"
     }
 
-    fileprivate struct Entry: Hashable, Sendable {
+    /// How events and their repetitions are written; upstream's components differ in it.
+    package enum Form: Sendable {
+        /// Core v1, with a count.
+        case counted
+        /// `events.k8s.io/v1`: says what was being done, and repetitions are a series.
+        case series
+    }
+
+    struct Entry: Hashable, Sendable {
         let regarding: JSON
         let type: EventType
         let reason: String
+        let action: String
         let message: String
+        let related: JSON?
     }
 
     fileprivate struct Known {
@@ -54,43 +64,44 @@ package final class EventRecorder: Sendable {
     }
 
     private let client: any ResourceClient
-    private let component: String
-    private let host: String
-    private let now: @Sendable () -> String
+    let component: String
+    let host: String
+    private let form: Form
+    let now: @Sendable () -> String
     private let logger: Logger
     private let state = Mutex(State())
 
     /// - Parameters:
     ///   - component: Who reports, `kubelet`; becomes `source.component` and `reportingComponent`.
     ///   - host: The node, for parts that run on one; else empty.
-    ///   - now: The time in RFC 3339, seconds.
+    ///   - now: The time in RFC 3339: seconds, or microseconds for a series.
     package init(
-        client: any ResourceClient, component: String, host: String = "", logger: Logger,
+        client: any ResourceClient, component: String, host: String = "", form: Form = .counted, logger: Logger,
         now: @escaping @Sendable () -> String
     ) {
         self.client = client
         self.component = component
         self.host = host
+        self.form = form
         self.logger = logger
         self.now = now
     }
 
     /// Records an event about an object.
     ///
-    /// - Parameter fieldPath: The part concerned, `spec.containers{name}`.
+    /// - Parameters:
+    ///   - action: What was being done, `Binding`; shown by a series only.
+    ///   - fieldPath: The part concerned, `spec.containers{name}`.
+    ///   - related: Another object that has to do with it; shown by a series only.
     package func record(
-        _ object: KubeObject, _ type: EventType, reason: String, message: String, fieldPath: String = ""
+        _ object: KubeObject, _ type: EventType, reason: String, action: String = "", message: String,
+        fieldPath: String = "", related: KubeObject? = nil
     ) {
-        var regarding: JSON = [
-            "kind": .string(object.kind), "apiVersion": .string(object.apiVersion), "name": .string(object.name),
-            "uid": .string(object.uid), "resourceVersion": .string(object.resourceVersion),
-        ]
-        if !object.namespace.isEmpty { regarding["namespace"] = .string(object.namespace) }
+        var regarding = Self.reference(object)
         if !fieldPath.isEmpty { regarding["fieldPath"] = .string(fieldPath) }
-        // The revision would make every repetition look new.
-        var identity = regarding
-        identity["resourceVersion"] = nil
-        let entry = Entry(regarding: identity, type: type, reason: reason, message: String(message.prefix(1024)))
+        let entry = Entry(
+            regarding: regarding, type: type, reason: reason, action: action, message: String(message.prefix(1024)),
+            related: related.map(Self.reference))
         let waiter: CheckedContinuation<Void, Never>? = state.withLock { state in
             guard state.pending.count < Self.queueLimit, state.spend(object.uid) else { return nil }
             state.pending.append(entry)
@@ -136,8 +147,13 @@ package final class EventRecorder: Sendable {
             log(entry)
             let namespace = entry.regarding["namespace"]?.string ?? "default"
             let name = "\(entry.regarding["name"]?.string ?? "").\(Self.suffix())"
-            let event = makeEvent(entry, namespace: namespace, name: name)
-            _ = try await client.create(.events, object: event)
+            switch form {
+            case .counted:
+                _ = try await client.create(.events, object: countedEvent(entry, namespace: namespace, name: name))
+            case .series:
+                let event = seriesEvent(entry, namespace: namespace, name: name)
+                _ = try await client.create(Self.seriesResource, object: event)
+            }
             state.withLock { $0.remember(entry, .init(name: name, namespace: namespace, count: 1)) }
         } catch is CancellationError {
             return
@@ -166,31 +182,20 @@ package final class EventRecorder: Sendable {
     private func repeatEvent(_ entry: Entry, _ known: Known) async throws -> Bool {
         let count = known.count + 1
         do {
+            let repetition: (resource: GroupVersionResource, patch: JSON) =
+                switch form {
+                case .counted: (.events, ["count": JSON(count), "lastTimestamp": .string(now())])
+                case .series:
+                    (Self.seriesResource, ["series": ["count": JSON(count), "lastObservedTime": .string(now())]])
+                }
             _ = try await client.patch(
-                .events, namespace: known.namespace, name: known.name, subresource: nil, type: .merge,
-                patch: ["count": JSON(count), "lastTimestamp": .string(now())], options: .init())
+                repetition.resource, namespace: known.namespace, name: known.name, subresource: nil, type: .merge,
+                patch: repetition.patch, options: .init())
         } catch let error as StatusError where error.isNotFound {
             return false
         }
         state.withLock { $0.remember(entry, .init(name: known.name, namespace: known.namespace, count: count)) }
         return true
-    }
-
-    private func makeEvent(_ entry: Entry, namespace: String, name: String) -> KubeObject {
-        var event = KubeObject(.init("", "v1", "Event"), namespace: namespace, name: name)
-        let time = JSON.string(now())
-        event.json["involvedObject"] = entry.regarding
-        event.json["reason"] = .string(entry.reason)
-        event.json["message"] = .string(entry.message)
-        event.json["type"] = .string(entry.type.rawValue)
-        event.json["source"] = ["component": .string(component)]
-        if !host.isEmpty { event.json["source", "host"] = .string(host) }
-        event.json["firstTimestamp"] = time
-        event.json["lastTimestamp"] = time
-        event.json["count"] = 1
-        event.json["reportingComponent"] = .string(component)
-        event.json["reportingInstance"] = .string(host)
-        return event
     }
 
     private static func suffix() -> String {

@@ -24,8 +24,10 @@ package final class Scheduler: Sendable {
     private let state = ClusterState()
     private let pending = PendingPods()
 
+    /// - Parameter host: The machine, as events name it.
     package init(
-        client: any ResourceClient, informers: InformerSet, logger: Logger, now: @escaping @Sendable () -> KubeTime
+        client: any ResourceClient, informers: InformerSet, host: String, logger: Logger,
+        now: @escaping @Sendable () -> KubeTime
     ) {
         self.client = client
         self.logger = logger
@@ -35,7 +37,8 @@ package final class Scheduler: Sendable {
         namespaces = informers.informer(.namespaces)
         bindings = VolumeBindings(
             claims: informers.informer(.persistentVolumeClaims), volumes: informers.informer(.persistentVolumes))
-        events = EventRecorder(client: client, component: Self.name, logger: logger, now: { now().text })
+        events = EventRecorder(
+            client: client, component: Self.name, host: host, form: .series, logger: logger, now: { now().microText })
         follow()
     }
 
@@ -144,7 +147,7 @@ package final class Scheduler: Sendable {
         guard let node = Scores.best(of: feasible, for: demand, in: snapshot) else {
             pending.failed(key)
             let message = Self.message(refusals, nodes: snapshot.nodes.count)
-            events.record(object, .warning, reason: "FailedScheduling", message: message)
+            events.record(object, .warning, reason: "FailedScheduling", action: "Scheduling", message: message)
             await report(object, reason: "Unschedulable", message: message)
             return nil
         }
@@ -201,7 +204,7 @@ package final class Scheduler: Sendable {
                 .pods, namespace: pod.namespace, name: pod.name, subresource: "binding", object: binding,
                 options: .init())
             events.record(
-                pod, .normal, reason: "Scheduled",
+                pod, .normal, reason: "Scheduled", action: "Binding",
                 message: "Successfully assigned \(pod.namespace)/\(pod.name) to \(node)")
         } catch {
             state.removePod(demand.key)

@@ -28,8 +28,8 @@ struct ControlPlane: Sendable {
         let context = ControllerContext(client: client, informers: informers, logger: logger, now: now)
         let loops = try makeControllers(context)
         let scheduler = Scheduler(
-            client: self.client("kube-scheduler"), informers: informers, logger: logger.component("scheduler"),
-            now: now)
+            client: self.client("kube-scheduler"), informers: informers, host: nodeName,
+            logger: logger.component("scheduler"), now: now)
         try await withThrowingDiscardingTaskGroup { group in
             group.addTask { try await informers.run() }
             group.addTask { try await scheduler.run() }
