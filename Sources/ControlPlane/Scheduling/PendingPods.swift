@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import JSON
 import KubeAPI
 import Synchronization
 
@@ -13,8 +14,15 @@ final class PendingPods: Sendable {
 
     private let state = Mutex(State())
 
-    func add(_ key: ObjectKey, priority: Int) { change { $0.add(key, priority: priority, now: .now) } }
+    func add(_ pod: PodView) {
+        let followsPods =
+            pod.object.spec["affinity"]?["podAffinity"]?.object != nil
+            || SpreadConstraint.all(of: pod).contains { $0.isHard }
+        change { $0.add(pod.object.key, priority: pod.priority, followsPods: followsPods, now: .now) }
+    }
+
     func wakeAll() { change { $0.wakeAll(now: .now) } }
+    func wakeFollowers() { change { $0.wakeFollowers(now: .now) } }
     func remove(_ key: ObjectKey) { state.withLock { $0.queue.remove(key) } }
     func failed(_ key: ObjectKey) { state.withLock { $0.queue.failed(key, now: .now) } }
 

@@ -58,9 +58,13 @@ package final class Scheduler: Sendable {
                 && object.spec["schedulerName"]?.string ?? Self.name == Self.name
             if !wantsNode {
                 pending.remove(object.key)
-                if pod.isTerminal || Self.isResized(event) { pending.wakeAll() }
+                if pod.isTerminal || Self.isResized(event) {
+                    pending.wakeAll()
+                } else if Self.isPlaced(event) {
+                    pending.wakeFollowers()
+                }
             } else if Self.isNews(event) {
-                pending.add(object.key, priority: pod.priority)
+                pending.add(pod)
             }
         }
         nodes.addHandler { [state, pending] event in
@@ -80,6 +84,12 @@ package final class Scheduler: Sendable {
     private static func isNews(_ event: InformerEvent) -> Bool {
         guard case .updated(let old, let new) = event else { return true }
         return old.spec != new.spec || old.labels != new.labels
+    }
+
+    /// Whether a pod is on a node that was not before, or is another one to those who look for it.
+    private static func isPlaced(_ event: InformerEvent) -> Bool {
+        guard case .updated(let old, let new) = event else { return true }
+        return PodView(old).nodeName.isEmpty && !PodView(new).nodeName.isEmpty || old.labels != new.labels
     }
 
     /// Whether a pod takes something else from its node than before.
@@ -215,7 +225,7 @@ package final class Scheduler: Sendable {
                 metadata: [
                     "namespace": "\(pod.namespace)", "pod": "\(pod.name)", "node": "\(node)", "error": "\(error)",
                 ])
-            pending.add(demand.key, priority: demand.pod.priority)
+            pending.add(demand.pod)
             pending.failed(demand.key)
         }
     }

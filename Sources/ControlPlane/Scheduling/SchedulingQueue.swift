@@ -18,7 +18,11 @@ struct SchedulingQueue: Sendable {
     private struct Waiting: Sendable {
         var priority: Int
         var order: Int
+        /// Whether it depends on which pods lie where.
+        var followsPods: Bool
         var attempts = 0
+        /// How many changes there had been when it was last tried; nil if something that concerns it alone has changed since.
+        var changesSeen: Int?
         /// When it may be tried again; nil while it is ready.
         var notBefore: Instant?
         /// When it is tried again whatever happens.
@@ -41,16 +45,21 @@ struct SchedulingQueue: Sendable {
     private var waiting: [ObjectKey: Waiting] = [:]
     private var ready = Heap<Candidate>()
     private var lastOrder = 0
+    private var changes = 0
 
     /// A pod wants a node; one that waits already is tried again soon, because it has changed.
-    mutating func add(_ key: ObjectKey, priority: Int, now: Instant) {
+    ///
+    /// - Parameter followsPods: Whether pods that are placed may help it.
+    mutating func add(_ key: ObjectKey, priority: Int, followsPods: Bool = false, now: Instant) {
         if waiting[key] != nil {
             waiting[key]?.priority = priority
+            waiting[key]?.followsPods = followsPods
+            waiting[key]?.changesSeen = nil
             wake(key, now: now)
             return
         }
         lastOrder += 1
-        waiting[key] = Waiting(priority: priority, order: lastOrder)
+        waiting[key] = Waiting(priority: priority, order: lastOrder, followsPods: followsPods)
         makeReady(key)
     }
 
@@ -58,7 +67,16 @@ struct SchedulingQueue: Sendable {
 
     /// Something changed that could help: everything that waits is tried again when its back-off is over.
     mutating func wakeAll(now: Instant) {
+        changes += 1
         for key in waiting.keys { wake(key, now: now) }
+    }
+
+    /// Another pod has been placed: whatever waits for such ones is tried again.
+    mutating func wakeFollowers(now: Instant) {
+        for (key, pod) in waiting where pod.followsPods {
+            waiting[key]?.changesSeen = nil
+            wake(key, now: now)
+        }
     }
 
     /// The pod to place next.
@@ -68,18 +86,20 @@ struct SchedulingQueue: Sendable {
             guard let pod = waiting[candidate.key], pod.order == candidate.order, pod.deadline == nil,
                 pod.notBefore == nil
             else { continue }
+            waiting[candidate.key]?.changesSeen = changes
             return candidate.key
         }
         return nil
     }
 
-    /// The pod that ``next()`` gave found no node.
+    /// The pod that ``next()`` gave found no node. What changed while it was tried may have come too late for it, so it is then
+    /// tried again as soon as its back-off is over.
     mutating func failed(_ key: ObjectKey, now: Instant) {
         guard var pod = waiting[key] else { return }
         pod.attempts += 1
         let backOff = min(Self.longestBackOff, Self.shortestBackOff * (1 << min(pod.attempts - 1, 6)))
         pod.notBefore = now + backOff
-        pod.deadline = now + Self.longestWait
+        pod.deadline = now + (pod.changesSeen == changes ? Self.longestWait : backOff)
         waiting[key] = pod
     }
 

@@ -235,6 +235,32 @@ private struct NoClient: ResourceClient {
         #expect(queue.next() == key("a"))
     }
 
+    @Test("what changes while a pod is tried is not lost on it")
+    func changesDuringAnAttempt() {
+        var queue = SchedulingQueue()
+        queue.add(key("a"), priority: 0, now: start)
+        _ = queue.next()
+        queue.wakeAll(now: start)
+        queue.failed(key("a"), now: start)
+        #expect(queue.releaseDue(now: start) == start + SchedulingQueue.shortestBackOff)
+        _ = queue.releaseDue(now: start + .seconds(1))
+        #expect(queue.next() == key("a"))
+        queue.add(key("a"), priority: 0, now: start + .seconds(1))
+        queue.failed(key("a"), now: start + .seconds(1))
+        #expect(queue.releaseDue(now: start + .seconds(1)) == start + .seconds(3))
+    }
+
+    @Test("a pod that is placed wakes those that wait for others")
+    func followers() {
+        var queue = SchedulingQueue()
+        queue.add(key("a"), priority: 0, now: start)
+        queue.add(key("b"), priority: 0, followsPods: true, now: start)
+        while let key = queue.next() { queue.failed(key, now: start) }
+        queue.wakeFollowers(now: start + .seconds(20))
+        #expect(queue.next() == key("b"))
+        #expect(queue.next() == nil)
+    }
+
     @Test func forgetsRemovedPods() {
         var queue = SchedulingQueue()
         queue.add(key("a"), priority: 0, now: start)
