@@ -19,5 +19,6 @@ extension GroupVersionResource {
     package static let replicaSets = GroupVersionResource("apps", "v1", "replicasets")
     package static let leases = GroupVersionResource("coordination.k8s.io", "v1", "leases")
     package static let endpointSlices = GroupVersionResource("discovery.k8s.io", "v1", "endpointslices")
+    package static let podDisruptionBudgets = GroupVersionResource("policy", "v1", "poddisruptionbudgets")
     package static let priorityClasses = GroupVersionResource("scheduling.k8s.io", "v1", "priorityclasses")
 }

@@ -27,12 +27,35 @@ enum Filters {
     /// What a filter may look at beside the node.
     struct Snapshot: Sendable {
         var nodes: [NodeState]
+        /// Pods that have been promised room, by node.
+        var nominations: [String: [PodDemand]] = [:]
         /// The labels of namespaces, for affinity terms that choose namespaces by label.
         var namespaceLabels: @Sendable (String) -> [String: String]
         var volumes: VolumeBindings
+
+        /// The snapshot with another state of one of its nodes.
+        func replacing(_ node: NodeState) -> Snapshot {
+            var snapshot = self
+            if let index = nodes.firstIndex(where: { $0.name == node.name }) { snapshot.nodes[index] = node }
+            return snapshot
+        }
     }
 
+    /// Why a node cannot take a pod; nil if it can: as the node is, and with the pods on it that are at least as important
+    /// and have been promised room there (upstream: RunFilterPluginsWithNominatedPods).
     static func refusal(of node: NodeState, for demand: PodDemand, in snapshot: Snapshot) -> Refusal? {
+        let promised = (snapshot.nominations[node.name] ?? []).filter { other in
+            other.pod.priority >= demand.pod.priority && other.key != demand.key
+        }
+        if !promised.isEmpty {
+            var crowded = node
+            for other in promised { crowded.add(other) }
+            if let refusal = firstRefusal(of: crowded, for: demand, in: snapshot.replacing(crowded)) { return refusal }
+        }
+        return firstRefusal(of: node, for: demand, in: snapshot)
+    }
+
+    private static func firstRefusal(of node: NodeState, for demand: PodDemand, in snapshot: Snapshot) -> Refusal? {
         for filter in all {
             if let refusal = filter(demand, node, snapshot) { return refusal }
         }

@@ -6,23 +6,25 @@ package import KubeAPI
 package import KubeClient
 package import Logging
 
-/// Gives every pending pod a node: filters, scores, binds; one pod at a time, in the order of priority.
+/// Gives every pending pod a node: filters, scores, binds; one pod at a time, in the order of priority. Where none can take the
+/// pod, less important ones may have to go for it.
 package final class Scheduler: Sendable {
     /// The name that pods ask for in `spec.schedulerName`.
     package static let name = "default-scheduler"
     /// Bindings under way at once, at most.
     static let bindingLimit = 32
 
-    private let client: any ResourceClient
+    let client: any ResourceClient
     private let pods: Informer
     private let nodes: Informer
     private let namespaces: Informer
     private let bindings: VolumeBindings
-    private let events: EventRecorder
-    private let logger: Logger
-    private let now: @Sendable () -> KubeTime
-    private let state = ClusterState()
-    private let pending = PendingPods()
+    let budgets: Informer
+    let events: EventRecorder
+    let logger: Logger
+    let now: @Sendable () -> KubeTime
+    let state = ClusterState()
+    let pending = PendingPods()
 
     /// - Parameter host: The machine, as events name it.
     package init(
@@ -37,6 +39,7 @@ package final class Scheduler: Sendable {
         namespaces = informers.informer(.namespaces)
         bindings = VolumeBindings(
             claims: informers.informer(.persistentVolumeClaims), volumes: informers.informer(.persistentVolumes))
+        budgets = informers.informer(.podDisruptionBudgets)
         events = EventRecorder(
             client: client, component: Self.name, host: host, form: .series, logger: logger, now: { now().microText })
         follow()
@@ -47,12 +50,15 @@ package final class Scheduler: Sendable {
             let object = event.object
             let pod = PodView(object)
             if case .deleted = event {
+                let heldRoom = !pod.nodeName.isEmpty || state.nomination(of: object.key) != nil
                 state.removePod(object.key)
                 pending.remove(object.key)
-                if !pod.nodeName.isEmpty { pending.wakeAll() }
+                if heldRoom { pending.wakeAll() }
                 return
             }
-            state.putPod(object)
+            var old: KubeObject?
+            if case .updated(let before, _) = event { old = before }
+            state.putPod(object, before: old)
             let wantsNode =
                 pod.nodeName.isEmpty && pod.isActive
                 && object.spec["schedulerName"]?.string ?? Self.name == Self.name
@@ -109,7 +115,9 @@ package final class Scheduler: Sendable {
 
     /// Schedules until the task is cancelled.
     package func run() async throws {
-        for informer in [pods, nodes, namespaces, bindings.claims, bindings.volumes] { await informer.waitForSync() }
+        for informer in [pods, nodes, namespaces, bindings.claims, bindings.volumes, budgets] {
+            await informer.waitForSync()
+        }
         await withTaskGroup { group in
             // Ends only with the group.
             group.addTask { try? await self.events.run() }
@@ -138,27 +146,28 @@ package final class Scheduler: Sendable {
         if !(object.spec["schedulingGates"]?.elements ?? []).isEmpty {
             pending.remove(key)
             await report(
-                object, reason: "SchedulingGated", message: "Scheduling is blocked due to non-empty scheduling gates")
+                object, reason: "SchedulingGated", message: "Scheduling is blocked due to non-empty scheduling gates",
+                nomination: state.nomination(of: key))
             return nil
         }
         let demand = PodDemand(object)
         let snapshot = Filters.Snapshot(
-            nodes: state.nodes, namespaceLabels: { [namespaces] in namespaces.get(name: $0)?.labels ?? [:] },
-            volumes: bindings)
-        var refusals: [Refusal] = []
+            nodes: state.nodes, nominations: state.nominations,
+            namespaceLabels: { [namespaces] in namespaces.get(name: $0)?.labels ?? [:] }, volumes: bindings)
+        var refusals: [String: Refusal] = [:]
         var feasible: [NodeState] = []
         for node in snapshot.nodes {
             if let refusal = Filters.refusal(of: node, for: demand, in: snapshot) {
-                refusals.append(refusal)
+                refusals[node.name] = refusal
             } else {
                 feasible.append(node)
             }
         }
-        guard let node = Scores.best(of: feasible, for: demand, in: snapshot) else {
+        let nomination = state.nomination(of: key)
+        let promised = feasible.first { $0.name == nomination }
+        guard let node = promised ?? Scores.best(of: feasible, for: demand, in: snapshot) else {
             pending.failed(key)
-            let message = Self.message(refusals, nodes: snapshot.nodes.count)
-            events.record(object, .warning, reason: "FailedScheduling", action: "Scheduling", message: message)
-            await report(object, reason: "Unschedulable", message: message)
+            await makeRoom(for: demand, refusals, in: snapshot)
             return nil
         }
         state.assume(demand, on: node.name)
@@ -167,7 +176,7 @@ package final class Scheduler: Sendable {
     }
 
     /// `0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable.`
-    static func message(_ refusals: [Refusal], nodes: Int) -> String {
+    static func message(_ refusals: some Sequence<Refusal>, nodes: Int) -> String {
         guard nodes > 0 else { return "no nodes available to schedule pods" }
         var counts: [String: Int] = [:]
         for refusal in refusals {
@@ -177,23 +186,30 @@ package final class Scheduler: Sendable {
         return "0/\(nodes) nodes are available: \(reasons)."
     }
 
-    /// Writes the condition PodScheduled=False if it changed.
-    private func report(_ pod: KubeObject, reason: String, message: String) async {
-        if let condition = pod.condition("PodScheduled"), condition.reason == reason, condition.message == message {
-            return
-        }
-        var condition = Condition(
+    /// Writes the condition PodScheduled=False and the node that the pod has been promised, if either changed.
+    func report(_ pod: KubeObject, reason: String, message: String, nomination: String?) async {
+        let condition = pod.condition("PodScheduled")
+        let isKnown = condition?.reason == reason && condition?.message == message
+        let known = PodView(pod).nominatedNodeName
+        if isKnown, known == nomination ?? "" { return }
+        var written = Condition(
             type: "PodScheduled", status: "False", reason: reason, message: message, lastTransitionTime: now().text
         ).json
-        condition["observedGeneration"] = JSON(pod.generation)
+        written["observedGeneration"] = JSON(pod.generation)
+        var status: JSON = ["conditions": [written]]
+        if known != nomination ?? "" { status["nominatedNodeName"] = nomination.map { .string($0) } ?? .null }
+        await write(status, of: pod)
+    }
+
+    /// Writes parts of a pod's status; what fails is written when the pod is next tried.
+    func write(_ status: JSON, of pod: KubeObject) async {
         do {
             _ = try await client.patch(
                 .pods, namespace: pod.namespace, name: pod.name, subresource: "status", type: .strategic,
-                patch: ["metadata": ["uid": .string(pod.uid)], "status": ["conditions": [condition]]],
-                options: .init())
+                patch: ["metadata": ["uid": .string(pod.uid)], "status": status], options: .init())
         } catch {
             logger.debug(
-                "A pod's condition was not written",
+                "A pod's status was not written",
                 metadata: ["namespace": "\(pod.namespace)", "pod": "\(pod.name)", "error": "\(error)"])
         }
     }
@@ -218,6 +234,7 @@ package final class Scheduler: Sendable {
                 message: "Successfully assigned \(pod.namespace)/\(pod.name) to \(node)")
         } catch {
             state.removePod(demand.key)
+            if let current = pods.get(demand.key) { state.putPod(current) }
             // Gone, or placed by somebody else: the informer tells. Anything else is tried again.
             if let status = error as? StatusError, status.isNotFound || status.isConflict { return }
             logger.warning(

@@ -35,6 +35,18 @@ import Testing
             pods, namespace: "default", name: name, subresource: "binding", object: binding, options: .init())
     }
 
+    @Test("a pod that is bound is promised no node any more")
+    func nominations() async throws {
+        let test = try await server()
+        var waiting = try await test.client.create(pods, object: pod("p"))
+        waiting.status["nominatedNodeName"] = "n2"
+        waiting = try await test.client.updateStatus(pods, object: waiting)
+        #expect(waiting.status["nominatedNodeName"] == "n2")
+        try await bind(test, "p")
+        let bound = try await test.client.get(pods, namespace: "default", name: "p")
+        #expect(bound.status["nominatedNodeName"] == nil)
+    }
+
     // MARK: Generations
 
     @Test func onlyWhatUsersWishCountsAsGeneration() async throws {

@@ -1,60 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import ControllerRuntime
 import JSON
 import KubeAPI
-import KubeClient
-import Logging
 import Testing
 
 @testable import Scheduling
 
-/// Answers nothing: the filters under test read no volumes.
-private struct NoClient: ResourceClient {
-    private var refusal: StatusError { .internalError("not served in this test") }
-    func get(_: GroupVersionResource, namespace: String?, name: String) async throws -> KubeObject { throw refusal }
-    func list(_: GroupVersionResource, namespace: String?, options: ListOptions) async throws -> KubeList {
-        throw refusal
-    }
-    func watch(_: GroupVersionResource, namespace: String?, options: WatchOptions) async throws -> WatchStream {
-        throw refusal
-    }
-    func create(
-        _: GroupVersionResource, namespace: String?, name: String?, subresource: String?, object: KubeObject,
-        options: WriteOptions
-    ) async throws -> KubeObject { throw refusal }
-    func update(
-        _: GroupVersionResource, subresource: String?, object: KubeObject, options: WriteOptions
-    ) async throws -> KubeObject { throw refusal }
-    func patch(
-        _: GroupVersionResource, namespace: String?, name: String, subresource: String?, type: PatchType, patch: JSON,
-        options: WriteOptions
-    ) async throws -> KubeObject { throw refusal }
-    func delete(
-        _: GroupVersionResource, namespace: String?, name: String, options: DeleteOptions
-    ) async throws -> KubeObject { throw refusal }
-    func deleteCollection(
-        _: GroupVersionResource, namespace: String?, selecting: ListOptions, options: DeleteOptions
-    ) async throws { throw refusal }
-}
-
-@Suite struct FilterTests {
-    private func node(_ name: String, labels: [String: String] = [:], spec: JSON = [:], cpu: String = "2") -> NodeState
-    {
-        var node = KubeObject(.init("", "v1", "Node"), name: name)
-        node.json["metadata", "labels"] = JSON(labels.merging(["kubernetes.io/hostname": name]) { $1 })
-        node.spec = spec
-        node.status = ["allocatable": ["cpu": .string(cpu), "memory": "1Gi", "pods": "2"]]
-        return NodeState(node)
-    }
-
-    private func pod(_ name: String, spec: JSON = [:], labels: [String: String] = [:]) -> PodDemand {
-        var pod = KubeObject(.init("", "v1", "Pod"), namespace: "default", name: name)
-        pod.json["metadata", "labels"] = JSON(labels)
-        pod.spec = spec
-        return PodDemand(pod)
-    }
-
+@Suite struct FilterTests: SchedulingFixture {
     @Test("a pod that is resized counts with the most of what it asks for, was granted and has")
     func resize() {
         var pod = KubeObject(.init("", "v1", "Pod"), namespace: "d", name: "p")
@@ -71,16 +23,8 @@ private struct NoClient: ResourceClient {
         #expect(PodView(pod).requests["cpu"] == Quantity(3))
     }
 
-    private func container(cpu: String) -> JSON { ["name": "c", "resources": ["requests": ["cpu": .string(cpu)]]] }
-
     private func reasons(_ demand: PodDemand, _ node: NodeState, all: [NodeState]? = nil) -> [String]? {
-        let logger = Logger(label: "test")
-        let snapshot = Filters.Snapshot(
-            nodes: all ?? [node], namespaceLabels: { _ in [:] },
-            volumes: VolumeBindings(
-                claims: Informer(.persistentVolumeClaims, client: NoClient(), logger: logger),
-                volumes: Informer(.persistentVolumes, client: NoClient(), logger: logger)))
-        return Filters.refusal(of: node, for: demand, in: snapshot)?.reasons
+        Filters.refusal(of: node, for: demand, in: snapshot(all ?? [node]))?.reasons
     }
 
     @Test func refusesWhatDoesNotFit() {

@@ -11,9 +11,13 @@ package struct PodView: Sendable {
     package var nodeName: String { object.json["spec"]?["nodeName"]?.string ?? "" }
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     package var phase: String { object.json["status"]?["phase"]?.string ?? "" }
+    /// The node that the scheduler has promised the pod and that it waits for; empty for none.
+    package var nominatedNodeName: String { object.json["status"]?["nominatedNodeName"]?.string ?? "" }
     package var podIP: String { object.json["status"]?["podIP"]?.string ?? "" }
     package var hostNetwork: Bool { object.json["spec"]?["hostNetwork"]?.bool ?? false }
     package var priority: Int { object.json["spec"]?["priority"]?.int ?? 0 }
+    /// Whether it may make others go, when it finds no node otherwise (`spec.preemptionPolicy`).
+    package var mayPreempt: Bool { object.json["spec"]?["preemptionPolicy"]?.string != "Never" }
     package var containers: [JSON] { object.json["spec"]?["containers"]?.elements ?? [] }
     package var initContainers: [JSON] { object.json["spec"]?["initContainers"]?.elements ?? [] }
     package var tolerations: [JSON] { object.json["spec"]?["tolerations"]?.elements ?? [] }

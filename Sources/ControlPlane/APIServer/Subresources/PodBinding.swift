@@ -60,6 +60,8 @@ struct PodBinding: Sendable {
         var pod = pod
         pod.resourceVersion = binding.resourceVersion
         pod.json["spec", "nodeName"] = .string(node)
+        // It said where the pod might go (upstream: ClearingNominatedNodeNameAfterBinding).
+        pod.json["status", "nominatedNodeName"] = nil
         for (key, value) in binding.annotations { pod.json["metadata", "annotations", key] = .string(value) }
         pod.setCondition("PodScheduled", status: "True", at: time)
         return pod

@@ -9,7 +9,6 @@ import Logging
 /// Keeps the status of PodDisruptionBudgets, by which evictions are granted.
 package final class DisruptionController: ControlLoop {
     package let name = "disruption-controller"
-    private static let budgetResource = GroupVersionResource("policy", "v1", "poddisruptionbudgets")
 
     private let context: ControllerContext
     private let events: EventRecorder
@@ -23,7 +22,7 @@ package final class DisruptionController: ControlLoop {
     package init(context: ControllerContext) {
         self.context = context
         events = context.recorder("controllermanager")
-        budgets = context.informers.informer(Self.budgetResource)
+        budgets = context.informers.informer(.podDisruptionBudgets)
         pods = context.informers.informer(.pods)
         replicaSets = context.informers.informer(.replicaSets)
         replicationControllers = context.informers.informer(.init("", "v1", "replicationcontrollers"))
@@ -107,7 +106,7 @@ package final class DisruptionController: ControlLoop {
         var updated = budget
         updated.status = status
         do {
-            _ = try await context.client.updateStatus(Self.budgetResource, object: updated)
+            _ = try await context.client.updateStatus(.podDisruptionBudgets, object: updated)
         } catch let error as StatusError where error.isNotFound {
             return
         }
