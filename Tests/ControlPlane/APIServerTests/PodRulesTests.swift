@@ -35,6 +35,28 @@ import Testing
             pods, namespace: "default", name: name, subresource: "binding", object: binding, options: .init())
     }
 
+    // MARK: Priorities
+
+    @Test("a pod's priority and its preemption policy are those of its class")
+    func priorities() async throws {
+        let test = try await server()
+        var patient = KubeObject(.init("scheduling.k8s.io", "v1", "PriorityClass"), namespace: "", name: "patient")
+        patient.json["value"] = 7
+        patient.json["preemptionPolicy"] = "Never"
+        _ = try await test.client.create(.priorityClasses, object: patient)
+        let made = try await test.client.create(pods, object: pod("p", ["priorityClassName": "patient"]))
+        #expect(made.spec["priority"] == 7)
+        #expect(made.spec["preemptionPolicy"] == "Never")
+        let refused = await status {
+            _ = try await test.client.create(pods, object: pod("q", ["preemptionPolicy": "Never"]))
+        }
+        #expect(refused?.code == 403)
+        #expect(
+            refused?.message == #"pods "q" is forbidden: the string value of PreemptionPolicy (Never) must not be "#
+                + "provided in pod spec; priority admission controller computed PreemptLowerPriority from the given "
+                + "PriorityClass name")
+    }
+
     @Test("a pod that is bound is promised no node any more")
     func nominations() async throws {
         let test = try await server()

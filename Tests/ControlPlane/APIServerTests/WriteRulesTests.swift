@@ -267,6 +267,38 @@ import Testing
                 + "this is a system priority class and cannot be deleted")
     }
 
+    @Test("of a priority class only the description and the default change, and one is the default")
+    func priorityClasses() async throws {
+        let test = try await TestRegistry()
+        func create(_ name: String, _ members: JSON) async throws -> KubeObject {
+            try await test.client.create(
+                .priorityClasses, object: object(.init("scheduling.k8s.io", "v1", "PriorityClass"), name, members))
+        }
+        func patch(_ name: String, _ patch: JSON) async -> StatusError? {
+            await status { _ = try await merge(test, .priorityClasses, name, patch, isNamespaced: false) }
+        }
+        var first = try await create("first", ["value": 1, "globalDefault": true])
+        _ = try await create("second", ["value": 2])
+        #expect(await patch("first", ["value": 10])?.code == 422)
+        #expect(await patch("first", ["preemptionPolicy": "Never"])?.code == 422)
+        #expect(await patch("first", ["description": "d", "globalDefault": true]) == nil)
+        first = try await test.client.get(.priorityClasses, namespace: nil, name: "first")
+        #expect(first.json["description"] == "d")
+        first.json["value"] = 10
+        let update = await status { [first] in _ = try await test.client.update(.priorityClasses, object: first) }
+        #expect(update?.code == 422)
+        #expect(update?.message.contains("may not be changed in an update.") == true)
+        let taken = await patch("second", ["globalDefault": true])
+        #expect(taken?.code == 403)
+        #expect(
+            taken?.message == #"priorityclasses.scheduling.k8s.io "second" is forbidden: "#
+                + "PriorityClass first is already marked as default. Only one default can exist")
+        let third = await status { _ = try await create("third", ["value": 3, "globalDefault": true]) }
+        #expect(third?.code == 403)
+        #expect(await patch("first", ["globalDefault": false]) == nil)
+        #expect(await patch("second", ["globalDefault": true]) == nil)
+    }
+
     @Test func aNodeKeepsItsRangesAndItsProvider() async throws {
         let test = try await TestRegistry()
         _ = try await test.client.create(.nodes, object: object(.init("", "v1", "Node"), "n"))

@@ -90,9 +90,7 @@ enum PriorityAdmission {
         let name = pod.spec["priorityClassName"]?.string ?? ""
         let chosen: KubeObject?
         if name.isEmpty {
-            chosen = change.registry.cachedObjects(classes)
-                .filter { $0.json["globalDefault"]?.bool ?? false }
-                .min { ($0.json["value"]?.int ?? 0) < ($1.json["value"]?.int ?? 0) }
+            chosen = globalDefault(in: change.registry)
         } else {
             guard let found = change.registry.cachedObject(classes, "", name) else {
                 throw change.forbidden(pod.name, "no PriorityClass with name \(name) was found")
@@ -108,9 +106,21 @@ enum PriorityAdmission {
         }
         pod.json["spec", "priority"] = JSON(value)
         if let chosen, name.isEmpty { pod.json["spec", "priorityClassName"] = .string(chosen.name) }
-        if pod.spec["preemptionPolicy"] == nil {
-            pod.json["spec", "preemptionPolicy"] = chosen?.json["preemptionPolicy"] ?? "PreemptLowerPriority"
+        let policy = chosen?.json["preemptionPolicy"]?.string ?? "PreemptLowerPriority"
+        if let given = pod.spec["preemptionPolicy"]?.string, given != policy {
+            throw change.forbidden(
+                pod.name,
+                "the string value of PreemptionPolicy (\(given)) must not be provided in pod spec; priority admission "
+                    + "controller computed \(policy) from the given PriorityClass name")
         }
+        pod.json["spec", "preemptionPolicy"] = .string(policy)
+    }
+
+    /// The class of pods that name none; the lowest, where several became it at the same time.
+    static func globalDefault(in registry: Registry) -> KubeObject? {
+        registry.cachedObjects(classes)
+            .filter { $0.json["globalDefault"]?.bool ?? false }
+            .min { ($0.json["value"]?.int ?? 0) < ($1.json["value"]?.int ?? 0) }
     }
 }
 

@@ -14,6 +14,15 @@ struct PriorityClassBehaviour: ResourceBehaviour {
     /// Classes that components of the cluster ask for by name.
     private static let system: Set<String> = ["system-node-critical", "system-cluster-critical"]
 
+    func admit(_ change: Change, _ object: inout KubeObject) async throws {
+        guard object.json["globalDefault"]?.bool ?? false,
+            let other = PriorityAdmission.globalDefault(in: change.registry),
+            change.old == nil || other.name != object.name
+        else { return }
+        throw change.forbidden(
+            object.name, "PriorityClass \(other.name) is already marked as default. Only one default can exist")
+    }
+
     func admitDeletion(_ change: Change, _ object: KubeObject, _ options: inout DeleteOptions) async throws {
         if Self.system.contains(object.name) {
             throw change.forbidden(object.name, "this is a system priority class and cannot be deleted")
