@@ -26,6 +26,8 @@ package final class Kubelet: Sendable {
     let recorder: EventRecorder
     private let services: Informer
     private let pods: Informer
+    /// Follows this node's own object.
+    private let nodes: Informer
     let director: PodDirector
     private let store: DesiredPods
     let reporter: NodeReporter
@@ -52,6 +54,9 @@ package final class Kubelet: Sendable {
         var options = ListOptions(fieldSelector: "spec.nodeName=\(configuration.nodeName)")
         options.resourceVersion = "0"
         pods = Informer(.pods, client: client, options: options, logger: logger)
+        nodes = Informer(
+            .nodes, client: client, options: ListOptions(fieldSelector: "metadata.name=\(configuration.nodeName)"),
+            logger: logger)
         let machine = MachineFacts.read()
         let changes = VolumeChanges()
         let kept =
@@ -70,6 +75,10 @@ package final class Kubelet: Sendable {
         self.reporter = reporter
         director = PodDirector(context: context, store: store) { reporter.node }
         changes.setHandler { [director] in director.refreshVolumes(of: $0) }
+        nodes.addHandler { [nursery] event in
+            if case .deleted = event { return }
+            if reporter.observe(event.object) { nursery.start { await reporter.refresh() } }
+        }
         pods.addHandler { [director] event in
             switch event {
             case .added(let pod), .updated(_, let pod): director.update(pod)
@@ -159,6 +168,7 @@ package final class Kubelet: Sendable {
             let found = try await recover()
             director.setFound(found)
             group.addTask { try await self.services.run() }
+            group.addTask { try await self.nodes.run() }
             group.addTask { try await self.reportNode() }
             group.addTask { try await self.followPods() }
             group.addTask {

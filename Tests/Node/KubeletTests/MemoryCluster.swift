@@ -129,7 +129,13 @@ final class MemoryCluster: ResourceClient {
         }
         for (key, value) in patch["status"]?.members ?? [:] {
             let elements = value.elements.filter { $0["$patch"] == nil }
-            object.json["status", key] = value.isNull ? .null : value.array == nil ? value : .array(elements)
+            if value.object == nil {
+                object.json["status", key] = value.isNull ? .null : value.array == nil ? value : .array(elements)
+            }
+            for (name, part) in value.members {
+                object.json["status", key, name] = part
+                if part.isNull { object.json["status", key, name] = nil }
+            }
         }
         for (key, value) in patch["metadata"]?["labels"]?.members ?? [:] {
             object.json["metadata", "labels", key] = value

@@ -60,6 +60,11 @@ final class NodeReporter: Sendable {
     /// The Node object as last seen; nil before the registration.
     var node: KubeObject? { state.withLock { $0.node } }
 
+    /// What others have given the node and pods may use, in units.
+    var extendedResources: [String: Int64] {
+        writer().extended(node?.status["allocatable"]).compactMapValues { ResourceAmount.units($0) }
+    }
+
     /// Registers the node, waiting for the API as long as it takes.
     func register() async throws {
         var wait = Duration.milliseconds(50)
@@ -127,11 +132,20 @@ final class NodeReporter: Sendable {
     /// Writes the status if it changed or is old.
     private func writeStatus() async throws {
         let now = clock.now().wallSeconds
-        let (last, lastWrite) = state.withLock { ($0.lastStatus, $0.lastWrite) }
-        let status = writer().status(
-            health: await health(), images: await images(), previous: last["conditions"] ?? .null, now: now)
-        guard NodeStatusWriter.isChanged(last, status) || now - lastWrite >= Self.heartbeatInterval else { return }
+        let writer = writer()
+        let (health, images) = (await health(), await images())
+        let (last, lastWrite, node) = state.withLock { ($0.lastStatus, $0.lastWrite, $0.node) }
+        let status = writer.status(
+            health: health, images: images, previous: last["conditions"] ?? .null,
+            extended: writer.extended(node?.status["capacity"]), now: now)
+        guard
+            NodeStatusWriter.isChanged(last, status) || now - lastWrite >= Self.heartbeatInterval
+                || !(node.map(writer.countsExtended) ?? true)
+        else { return }
         var body = status
+        for name in writer.extended(node?.status["allocatable"]).keys where status["allocatable"]?[name] == nil {
+            body["allocatable", name] = .null
+        }
         if last["addresses"] != status["addresses"] {
             // The list merges by type, which is not unique: replace it as a whole.
             body["addresses"] = .array([["$patch": "replace"]] + (status["addresses"]?.elements ?? []))
@@ -139,9 +153,19 @@ final class NodeReporter: Sendable {
             body["addresses"] = nil
         }
         let written = try await client.patch(
-            .nodes, namespace: nil, name: writer().nodeName, subresource: "status", type: .strategic,
+            .nodes, namespace: nil, name: writer.nodeName, subresource: "status", type: .strategic,
             patch: ["status": body], options: WriteOptions())
         state.withLock { $0 = State(lastStatus: status, lastWrite: now, node: written) }
+    }
+
+    /// Takes in what the Node object has become; whether the status has to say something else because of it.
+    func observe(_ node: KubeObject) -> Bool {
+        let isRegistered = state.withLock { state in
+            guard state.node != nil else { return false }
+            state.node = node
+            return true
+        }
+        return isRegistered && !writer().countsExtended(node)
     }
 
     /// Writes the status now if it changed; what fails is written at the next interval.

@@ -75,13 +75,32 @@ package struct NodeStatusWriter: Sendable {
             storage: ephemeralStorage)
     }
 
+    /// Resources that somebody else has given the node, `example.com/dongle` say, from its capacity or what of it pods may use.
+    ///
+    /// - Parameter amounts: A list of the status of the Node object.
+    package func extended(_ amounts: JSON?) -> [String: JSON] {
+        let own = capacity
+        let others = (amounts?.members ?? [:]).lazy.filter { own[$0.key] == nil }.map { ($0.key, $0.value) }
+        return Dictionary(others) { first, _ in first }
+    }
+
+    /// Whether pods may use just what others have given the node, no less and no more.
+    package func countsExtended(_ node: KubeObject) -> Bool {
+        extended(node.status["capacity"]) == extended(node.status["allocatable"])
+    }
+
     /// The whole status.
     ///
     /// - Parameters:
     ///   - images: The node's images, as the status lists them.
     ///   - previous: The conditions as last written, for their transition times.
-    package func status(health: Health, images: JSON, previous: JSON, now: Int64) -> JSON {
-        [
+    ///   - extended: What others have given the node.
+    package func status(
+        health: Health, images: JSON, previous: JSON, extended: [String: JSON] = [:], now: Int64
+    ) -> JSON {
+        var allocatable = allocatable
+        for (name, amount) in extended { allocatable[name] = amount }
+        return [
             "capacity": capacity, "allocatable": allocatable,
             "conditions": conditions(health, previous: previous, now: now),
             "addresses": .array(
