@@ -181,7 +181,7 @@ final class PodDirector: Sendable {
 
     /// The other pods that need their resources, with what they have been granted: their workers may not know yet.
     private func others(than pod: Pod, _ resizes: Resizes) -> [Pod] {
-        workers.map(\.pod).filter { $0.uid != pod.uid && !["Succeeded", "Failed"].contains($0.phase) }
+        workers.filter { $0.uid != pod.uid && !$0.isOver }.map(\.pod)
             .map { other in resizes.granted[other.uid].map(other.granted) ?? other }
     }
 

@@ -96,6 +96,11 @@ final class PodWorker: Sendable {
         state.withLock { $0.down }?.finish()
     }
 
+    /// Whether its containers have ended for good, which the API or the machine itself may not have taken in yet.
+    var isOver: Bool {
+        ["Succeeded", "Failed"].contains(status["phase"]?.string ?? "") || state.withLock { $0.machine.isDown }
+    }
+
     /// Waits until nothing of the pod is left on the machine but its files. For one task at a time.
     func waitUntilDown() async {
         let signal = BoundedChannel<Void>(limit: 1)
