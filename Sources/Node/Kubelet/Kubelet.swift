@@ -73,7 +73,7 @@ package final class Kubelet: Sendable {
         store = DesiredPods(directory: "\(configuration.stateDirectory)/pods", logger: logger)
         let reporter = Self.makeReporter(context, hostProblems)
         self.reporter = reporter
-        director = PodDirector(context: context, store: store) { reporter.node }
+        director = PodDirector(context: context, store: store, reporter: reporter)
         changes.setHandler { [director] in director.refreshVolumes(of: $0) }
         nodes.addHandler { [nursery] event in
             if case .deleted = event { return }

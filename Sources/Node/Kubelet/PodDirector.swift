@@ -34,10 +34,14 @@ final class PodDirector: Sendable {
     /// Held while decisions are made, told and kept, so that none is made on an older one's ground.
     private let resizes = Mutex(Resizes())
 
-    init(context: KubeletContext, store: DesiredPods, node: @escaping @Sendable () -> KubeObject?) {
+    /// What others have given the node and pods may use, in units.
+    private let extendedResources: @Sendable () -> [String: Int64]
+
+    init(context: KubeletContext, store: DesiredPods, reporter: NodeReporter) {
         self.context = context
         self.store = store
-        self.node = node
+        node = { reporter.node }
+        extendedResources = { reporter.extendedResources }
     }
 
     /// Milliseconds of uptime.
@@ -80,7 +84,7 @@ final class PodDirector: Sendable {
     }
 
     private func begin(_ pod: Pod) {
-        let refusal = refusal(of: pod)
+        let verdict = verdict(on: pod)
         let worker = PodWorker(pod: pod, context: context)
         let found = state.withLock { state in
             state.workers[pod.uid] = worker
@@ -88,8 +92,8 @@ final class PodDirector: Sendable {
             return state.found.removeValue(forKey: pod.uid)
         }
         context.nursery.start { [weak self] in
-            var refusal = found == nil ? refusal : nil
-            if found == nil, refusal == nil { refusal = await self?.affinityRefusal(of: pod) }
+            var refusal: PodRefusal?
+            if found == nil { refusal = await self?.carryOut(verdict, on: pod) }
             await worker.run(found: found, refusal: refusal)
             self?.ended(worker, pod)
         }
@@ -168,15 +172,34 @@ final class PodDirector: Sendable {
 
     // MARK: Admission
 
-    /// Why the node does not take a pod; nil if it does (upstream: lifecycle.PredicateAdmitHandler and sysctl).
-    private func refusal(of pod: Pod) -> PodRefusal? {
-        if ["Succeeded", "Failed"].contains(pod.phase) || pod.object.isBeingDeleted { return nil }
-        if context.shutdown.isUnderWay { return ShutdownWords.refusal }
-        return admission.refusal(of: pod, others: resizes.withLock { others(than: pod, $0) })
+    /// Whether the node takes a pod (upstream: lifecycle.PredicateAdmitHandler and sysctl).
+    private func verdict(on pod: Pod) -> NodeAdmission.Verdict {
+        if ["Succeeded", "Failed"].contains(pod.phase) || pod.object.isBeingDeleted { return .admitted }
+        if context.shutdown.isUnderWay { return .refused(ShutdownWords.refusal) }
+        return admission.verdict(on: pod, others: resizes.withLock { others(than: pod, $0) })
     }
 
     private var admission: NodeAdmission {
-        NodeAdmission(configuration: context.configuration, machine: context.machine)
+        var admission = NodeAdmission(configuration: context.configuration, machine: context.machine)
+        admission.extended = extendedResources()
+        return admission
+    }
+
+    /// Why the node does not take a pod after all; nil if it does, and those are gone that had to go for it.
+    private func carryOut(_ verdict: NodeAdmission.Verdict, on pod: Pod) async -> PodRefusal? {
+        if case .refused(let refusal) = verdict { return refusal }
+        if let refusal = await affinityRefusal(of: pod) { return refusal }
+        guard case .admittedAfter(let victims) = verdict else { return nil }
+        for victim in victims {
+            guard let worker = worker(uid: victim.uid) else { continue }
+            context.event(victim, isWarning: true, CriticalPreemption.reason, CriticalPreemption.message)
+            worker.mailbox.post(
+                .evicted(
+                    reason: CriticalPreemption.reason, message: CriticalPreemption.message,
+                    grace: victim.terminationGracePeriodSeconds))
+        }
+        for victim in victims { await worker(uid: victim.uid)?.waitUntilDown() }
+        return nil
     }
 
     /// The other pods that need their resources, with what they have been granted: their workers may not know yet.

@@ -7,6 +7,34 @@ import KubeAPI
 struct NodeAdmission {
     let configuration: KubeletConfiguration
     let machine: MachineFacts
+    /// What others have given the node and pods may use, in units.
+    var extended: [String: Int64] = [:]
+
+    /// Something of which the node has too little for a pod.
+    struct Shortage: Hashable {
+        let resource: String
+        let requested: Int64
+        let used: Int64
+        let capacity: Int64
+
+        /// How much of it would have to become free.
+        var missing: Int64 { requested - (capacity - used) }
+
+        var refusal: PodRefusal {
+            PodRefusal(
+                reason: "OutOf\(resource)",
+                message: "Node didn't have enough resource: \(resource), requested: \(requested), "
+                    + "used: \(used), capacity: \(capacity)")
+        }
+    }
+
+    /// What the node says to a pod.
+    enum Verdict: Hashable {
+        case admitted
+        case refused(PodRefusal)
+        /// Once these pods have ended.
+        case admittedAfter([Pod])
+    }
 
     private static let system = "linux"
 
@@ -19,7 +47,20 @@ struct NodeAdmission {
     ]
 
     func refusal(of pod: Pod, others: [Pod]) -> PodRefusal? {
-        otherSystem(pod) ?? forbiddenSysctl(pod) ?? missingResource(pod, others) ?? takenPort(pod, others)
+        otherSystem(pod) ?? forbiddenSysctl(pod) ?? shortages(pod, others).first?.refusal ?? takenPort(pod, others)
+    }
+
+    /// Whether the node takes a pod. One that the cluster cannot do without is not refused for want of resources as long as other
+    /// pods can go for it (upstream: pkg/kubelet/preemption).
+    func verdict(on pod: Pod, others: [Pod]) -> Verdict {
+        guard let refusal = refusal(of: pod, others: others) else { return .admitted }
+        let shortages = shortages(pod, others)
+        guard pod.isCritical, !shortages.isEmpty else { return .refused(refusal) }
+        if let other = otherSystem(pod) ?? forbiddenSysctl(pod) ?? takenPort(pod, others) { return .refused(other) }
+        guard let victims = CriticalPreemption(shortages: shortages).victims(for: pod, among: others) else {
+            return .refused(CriticalPreemption.refusal(shortages))
+        }
+        return .admittedAfter(victims)
     }
 
     /// What the pod says of its operating system (upstream: lifecycle.PredicateAdmitHandler).
@@ -68,18 +109,23 @@ struct NodeAdmission {
         return nil
     }
 
-    private func missingResource(_ pod: Pod, _ others: [Pod]) -> PodRefusal? {
+    /// What the node has too little of for the pod beside the others.
+    func shortages(_ pod: Pod, _ others: [Pod]) -> [Shortage] {
+        var result: [Shortage] = []
         if others.count + 1 > configuration.maxPods {
-            return outOf("pods", requested: 1, used: Int64(others.count), capacity: Int64(configuration.maxPods))
+            result.append(
+                Shortage(
+                    resource: "pods", requested: 1, used: Int64(others.count), capacity: Int64(configuration.maxPods)))
         }
-        for (name, capacity) in allocatable {
+        let given = extended.sorted { $0.key < $1.key }.map { (name: $0.key, capacity: $0.value) }
+        for (name, capacity) in allocatable + given {
             let requested = pod.request(name)
             let used = others.reduce(Int64(0)) { $0 + $1.request(name) }
             if requested > 0, used + requested > capacity {
-                return outOf(name, requested: requested, used: used, capacity: capacity)
+                result.append(Shortage(resource: name, requested: requested, used: used, capacity: capacity))
             }
         }
-        return nil
+        return result
     }
 
     /// Thousandths of CPU and bytes of memory that pods may have.
@@ -88,13 +134,6 @@ struct NodeAdmission {
             ("cpu", Int64(machine.cpus) * 1000 - configuration.reservedMilliCPU),
             ("memory", machine.memory - configuration.reservedMemory),
         ]
-    }
-
-    private func outOf(_ name: String, requested: Int64, used: Int64, capacity: Int64) -> PodRefusal {
-        PodRefusal(
-            reason: "OutOf\(name)",
-            message: "Node didn't have enough resource: \(name), requested: \(requested), "
-                + "used: \(used), capacity: \(capacity)")
     }
 
     /// Why a pod that runs here does not get the resources that its spec now asks for; nil if it gets them (upstream:
@@ -108,8 +147,8 @@ struct NodeAdmission {
                 .infeasible,
                 "Node didn't have enough capacity: \(name), requested: \(pod.request(name)), capacity: \(capacity)")
         }
-        guard let refusal = missingResource(pod, others) else { return nil }
-        return PendingResize(.deferred, refusal.message)
+        guard let shortage = shortages(pod, others).first else { return nil }
+        return PendingResize(.deferred, shortage.refusal.message)
     }
 
     private func takenPort(_ pod: Pod, _ others: [Pod]) -> PodRefusal? {

@@ -150,8 +150,13 @@ extension PodStatusWriter {
                     Verdict(status: true, reason: ShutdownWords.disruption, message: ShutdownWords.message)
                 ))
         }
-        if let failure = machine.failure, failure.reason == EvictionWords.reason, machine.ending != nil {
-            let verdict = Verdict(status: true, reason: EvictionWords.disruption, message: failure.message)
+        if let failure = machine.failure, machine.ending != nil,
+            [EvictionWords.reason, CriticalPreemption.reason].contains(failure.reason)
+        {
+            let isEviction = failure.reason == EvictionWords.reason
+            let verdict = Verdict(
+                status: true, reason: EvictionWords.disruption,
+                message: isEviction ? failure.message : CriticalPreemption.disruption)
             verdicts.append(("DisruptionTarget", verdict))
         }
         if machine.ending == nil { verdicts += resize(machine) }

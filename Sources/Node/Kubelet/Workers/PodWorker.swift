@@ -29,8 +29,8 @@ final class PodWorker: Sendable {
         var alarm: Cancellation?
         var alarmAt: Int64?
         var sandbox: Sandbox?
-        /// Ends when nothing of the pod is left on the machine; nil while nobody waits for that.
-        var down: BoundedChannel<Void>?
+        /// End when nothing of the pod is left on the machine: of those who wait for that, a shutdown and pods that come instead.
+        var down: [BoundedChannel<Void>] = []
     }
 
     init(pod: Pod, context: KubeletContext) {
@@ -93,7 +93,7 @@ final class PodWorker: Sendable {
             }
             group.cancelAll()
         }
-        state.withLock { $0.down }?.finish()
+        for signal in state.withLock({ $0.down }) { signal.finish() }
     }
 
     /// Whether its containers have ended for good, which the API or the machine itself may not have taken in yet.
@@ -101,15 +101,15 @@ final class PodWorker: Sendable {
         ["Succeeded", "Failed"].contains(status["phase"]?.string ?? "") || state.withLock { $0.machine.isDown }
     }
 
-    /// Waits until nothing of the pod is left on the machine but its files. For one task at a time.
+    /// Waits until nothing of the pod is left on the machine but its files.
     func waitUntilDown() async {
         let signal = BoundedChannel<Void>(limit: 1)
         let isDown = state.withLock { state in
-            state.down = signal
+            state.down.append(signal)
             return state.machine.isDown
         }
-        if isDown { return }
-        _ = await signal.receive()
+        if !isDown { _ = await signal.receive() }
+        state.withLock { $0.down.removeAll { $0 === signal } }
     }
 
     private func begin(_ found: FoundPod?, _ refusal: PodRefusal?) -> [PodAction] {
@@ -150,9 +150,9 @@ final class PodWorker: Sendable {
         let (actions, down) = state.withLock { state in
             if case .sandboxRemoved = event { state.sandbox = nil }
             let actions = state.machine.handle(event, now: now)
-            return (actions, state.machine.isDown ? state.down : nil)
+            return (actions, state.machine.isDown ? state.down : [])
         }
-        down?.finish()
+        for signal in down { signal.finish() }
         return actions
     }
 
