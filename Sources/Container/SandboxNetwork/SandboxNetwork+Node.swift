@@ -65,7 +65,8 @@ extension SandboxNetwork {
         if try session.link(named: name) == nil {
             // A fixed hardware address: otherwise it would change with the ports. Down at first: what its parameters say
             // then counts for the IPv6 address that it makes itself when it is set up.
-            try session.createBridge(LinkSettings(mtu: mtu, hardwareAddress: hardware, name: name))
+            // Without a packet size, which changes when the last port goes unless it was set afterwards.
+            try session.createBridge(LinkSettings(hardwareAddress: hardware, name: name))
             isChanged = true
         }
         guard let bridge = try session.link(named: name), bridge.kind == "bridge" else {
