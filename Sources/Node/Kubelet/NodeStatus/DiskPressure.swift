@@ -19,8 +19,8 @@ package struct DiskPressureMachine: Sendable, Hashable {
     package mutating func look(_ space: FileSystemSpace) -> Bool {
         // Some file systems have no fixed number of inodes, and report none.
         let scale: UInt64 = isUnderPressure ? 5 : 4
-        let bytes = min(space.totalBytes / 10, Self.enough) / 4 * scale
-        let inodes = space.totalInodes / 20 / 4 * scale
+        let bytes = min(space.totalBytes / 10, Self.enough) * scale / 4
+        let inodes = space.totalInodes / 20 * scale / 4
         isUnderPressure = space.availableBytes < bytes || space.freeInodes < inodes
         return isUnderPressure
     }
