@@ -137,6 +137,21 @@ class RequestTests(NodeTestCase):
         self.assertTrue(self.node.json("get", "pod", "huge")["status"]["message"].startswith(
             "Pod was rejected: Node didn't have enough resource: cpu"))
 
+    def test_tokens_kept_in_secrets(self):
+        self.node.kubectl("create", "serviceaccount", "robot")
+        self.node.apply('{"apiVersion":"v1","kind":"Secret","type":"kubernetes.io/service-account-token","metadata":'
+                        '{"name":"robot-token","annotations":{"kubernetes.io/service-account.name":"robot"}}}')
+        data = until(lambda: self.node.json("get", "secret", "robot-token").get("data"), what="the token's Secret")
+        self.assertIn(data["ca.crt"], self.node.kubeconfig.read_text())
+        token = base64.b64decode(data["token"]).decode()
+        who = lambda: self.node.kubectl("--token", token, "auth", "whoami", "-o", "jsonpath={.status.userInfo.username}",
+                                        check=False)
+        self.assertEqual(who().stdout, "system:serviceaccount:default:robot")
+        self.node.kubectl("delete", "serviceaccount", "robot")
+        until(lambda: "NotFound" in self.node.kubectl("get", "secret", "robot-token", check=False).stderr,
+              what="the end of the token's Secret")
+        self.assertIn("You must be logged in to the server", who().stderr)
+
 
 if __name__ == "__main__":
     unittest.main()

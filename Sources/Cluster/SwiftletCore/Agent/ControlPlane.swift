@@ -48,10 +48,17 @@ struct ControlPlane: Sendable {
                 && table.group(resource.group)?.preferred.version == resource.version
                 && resource.group != "events.k8s.io"
         }
-        let accounts = ServiceAccountController(context: context) { [identity] in
+        let authorities: @Sendable () -> String = { [identity] in
             String(decoding: identity.value.authorityPEM, as: UTF8.self)
         }
-        identity.observeAuthorities { accounts.authoritiesChanged() }
+        let accounts = ServiceAccountController(context: context, certificateAuthority: authorities)
+        let tokens = ServiceAccountTokenController(context: context, certificateAuthority: authorities) {
+            [server] account, secret in try server.tokens.issueLegacy(account: account, secret: secret)
+        }
+        identity.observeAuthorities {
+            accounts.authoritiesChanged()
+            tokens.authoritiesChanged()
+        }
         let pools = try configuration.nodeParts.compactMap { NodeRangePool($0.range, partsOf: $0.prefixLength) }
         return [
             ReplicaController(.replicaSet, context: context),
@@ -66,6 +73,7 @@ struct ControlPlane: Sendable {
             TaintEvictionController(context: context),
             PodGarbageCollector(context: context),
             accounts,
+            tokens,
             CertificateApprover(context: context, isAllowed: { [server] in server.isAllowed($0) }),
             CertificateSigningController(
                 context: context, signer: AuthoritySigner { [identity] in identity.value.authority },

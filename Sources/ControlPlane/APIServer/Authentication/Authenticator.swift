@@ -74,8 +74,9 @@ final class Authenticator: Sendable {
         } catch {
             throw Self.unauthorized
         }
-        tokenUsers[token] = TokenUser(
-            user: verified.user, validUntil: min(now + Self.verdictSeconds, verified.expiresAt))
+        if let expiry = verified.expiresAt {
+            tokenUsers[token] = TokenUser(user: verified.user, validUntil: min(now + Self.verdictSeconds, expiry))
+        }
         return verified.user
     }
 

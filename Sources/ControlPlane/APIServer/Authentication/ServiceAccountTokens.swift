@@ -11,10 +11,10 @@ package final class ServiceAccountTokens: Sendable {
     package let issuer: String
     /// The audiences that mean this API server.
     package let audiences: [String]
-    private let signingKey: PrivateKey
-    private let keyID: String
+    let signingKey: PrivateKey
+    let keyID: String
     private let verificationKeys: [String: PublicKey]
-    private let lookUp: @Sendable (GroupVersionResource, _ namespace: String, _ name: String) -> KubeObject?
+    let lookUp: @Sendable (GroupVersionResource, _ namespace: String, _ name: String) -> KubeObject?
 
     /// - Parameters:
     ///   - signingKey: signs new tokens.
@@ -82,17 +82,19 @@ package final class ServiceAccountTokens: Sendable {
         var user: UserInfo
         /// Those of the wanted audiences that the token is for.
         var audiences: [String]
-        /// Seconds since 1970.
-        var expiresAt: Int64
+        /// Seconds since 1970; nil for a token that is good as long as its Secret is, which every request must look at.
+        var expiresAt: Int64?
     }
 
     /// Checks signature, times, audience and that what the token is bound to is still there.
     func verify(_ text: String, audiences wanted: [String], now: Int64) throws(PKIError) -> Verified {
         let token = try JSONWebToken(parsing: text)
         func refuse(_ why: String) -> PKIError { PKIError(.untrusted, "accept a service account token", why) }
-        guard token.claims["iss"]?.string == issuer else { throw refuse("another issuer") }
+        let tokenIssuer = token.claims["iss"]?.string
+        guard tokenIssuer == issuer || tokenIssuer == Self.legacyIssuer else { throw refuse("another issuer") }
         let keys = token.keyID.map { id in verificationKeys[id].map { [$0] } ?? [] } ?? Array(verificationKeys.values)
         guard keys.contains(where: token.isSigned(by:)) else { throw refuse("its signature does not hold") }
+        if tokenIssuer == Self.legacyIssuer { return try verifyLegacy(text, token.claims, audiences: wanted) }
         try token.checkTimes(now: now, leewaySeconds: 0)
         guard let expiry = token.claims["exp"]?.int else { throw refuse("it never expires") }
         let audiences = Self.strings(token.claims["aud"]).filter(wanted.contains)

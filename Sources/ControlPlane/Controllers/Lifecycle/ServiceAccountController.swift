@@ -24,10 +24,8 @@ package final class ServiceAccountController: ControlLoop {
         self.context = context
         self.certificateAuthority = certificateAuthority
         namespaces = context.informers.informer(.namespaces)
-        // Only the objects of these names: other accounts and ConfigMaps are nobody's business here.
-        accounts = Informer(
-            .serviceAccounts, client: context.client, options: .init(fieldSelector: "metadata.name=default"),
-            logger: context.logger)
+        accounts = context.informers.informer(.serviceAccounts)
+        // Only the objects of this name: other ConfigMaps are nobody's business here.
         bundles = Informer(
             .configMaps, client: context.client,
             options: .init(fieldSelector: "metadata.name=\(Self.rootCertificates.name)"), logger: context.logger)
@@ -48,7 +46,6 @@ package final class ServiceAccountController: ControlLoop {
             return nil
         }
         try await withThrowingDiscardingTaskGroup { group in
-            group.addTask { try await self.accounts.run() }
             group.addTask { try await self.bundles.run() }
             group.addTask {
                 await self.namespaces.waitForSync()
