@@ -152,6 +152,19 @@ class RequestTests(NodeTestCase):
               what="the end of the token's Secret")
         self.assertIn("You must be logged in to the server", who().stderr)
 
+    def test_endpoints_without_a_selector_are_mirrored(self):
+        self.node.apply('{"apiVersion":"v1","kind":"Service","metadata":{"name":"outside"},'
+                        '"spec":{"ports":[{"port":80}]}}')
+        self.node.apply('{"apiVersion":"v1","kind":"Endpoints","metadata":{"name":"outside"},'
+                        '"subsets":[{"addresses":[{"ip":"192.0.2.7"}],"ports":[{"port":8080}]}]}')
+        slices = lambda: self.node.json("get", "endpointslices", "-l", "kubernetes.io/service-name=outside")["items"]
+        found = until(slices, what="the slice")[0]
+        self.assertEqual(found["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"],
+                         "endpointslicemirroring-controller.k8s.io")
+        self.assertEqual((found["endpoints"][0]["addresses"], found["ports"][0]["port"]), (["192.0.2.7"], 8080))
+        self.node.kubectl("delete", "service", "outside")
+        until(lambda: not slices(), what="the end of the slice")
+
 
 if __name__ == "__main__":
     unittest.main()

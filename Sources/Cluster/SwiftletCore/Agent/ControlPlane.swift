@@ -66,6 +66,7 @@ struct ControlPlane: Sendable {
             DeploymentController(context: context),
             DisruptionController(context: context),
             EndpointsController(context: context),
+            EndpointSliceMirroringController(context: context),
             VolumeController(context: context),
             NodeRangeController(
                 context: context, pools: pools, configured: [nodeName: try configuration.nodeRanges.all]),
