@@ -162,8 +162,11 @@ class RequestTests(NodeTestCase):
         self.assertEqual(found["metadata"]["labels"]["endpointslice.kubernetes.io/managed-by"],
                          "endpointslicemirroring-controller.k8s.io")
         self.assertEqual((found["endpoints"][0]["addresses"], found["ports"][0]["port"]), (["192.0.2.7"], 8080))
+        address = self.node.json("get", "service", "outside")["spec"]["clusterIP"]
+        self.assertEqual(self.node.json("get", "ipaddress", address)["spec"]["parentRef"]["name"], "outside")
         self.node.kubectl("delete", "service", "outside")
         until(lambda: not slices(), what="the end of the slice")
+        self.assertIn("NotFound", self.node.kubectl("get", "ipaddress", address, check=False).stderr)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ extension Validator {
         case "discovery.k8s.io/EndpointSlice": endpointSlice(object)
         case "networking.k8s.io/Ingress": ingress(object)
         case "networking.k8s.io/NetworkPolicy": networkPolicy(object)
+        case "networking.k8s.io/IPAddress": ipAddress(object)
+        case "networking.k8s.io/ServiceCIDR": serviceRange(object)
         case "rbac.authorization.k8s.io/Role": role(object, isNamespaced: true)
         case "rbac.authorization.k8s.io/ClusterRole": role(object, isNamespaced: false)
         case "rbac.authorization.k8s.io/RoleBinding": roleBinding(object, isNamespaced: true)
@@ -100,6 +102,9 @@ extension Validator {
                     unchanged(new[key], old[key], FieldPath(key))
                 }
             }
+        case "networking.k8s.io/IPAddress":
+            unchanged(new["spec"]?["parentRef"], old["spec"]?["parentRef"], spec.child("parentRef"))
+        case "networking.k8s.io/ServiceCIDR": serviceRangeUpdate(new, old)
         case "discovery.k8s.io/EndpointSlice":
             unchanged(new["addressType"], old["addressType"], FieldPath("addressType"))
         default: break

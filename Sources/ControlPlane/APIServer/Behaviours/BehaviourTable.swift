@@ -15,6 +15,7 @@ struct BehaviourTable: Sendable {
         special["persistentvolumes"] = VolumeBehaviour()
         special["persistentvolumeclaims"] = ClaimBehaviour()
         special["ingresses.networking.k8s.io"] = IngressBehaviour()
+        special["servicecidrs.networking.k8s.io"] = ServiceRangeBehaviour()
         special["priorityclasses.scheduling.k8s.io"] = PriorityClassBehaviour()
         special["certificatesigningrequests.certificates.k8s.io"] = SigningRequestBehaviour(
             authorizer: authorizer)

@@ -73,14 +73,18 @@ final class AddressAllocator: Sendable {
     }
 
     /// Takes the address that a service asks for.
-    func take(_ address: String, for owner: String, service: String) throws(StatusError) {
+    ///
+    /// - Parameter records: what others have noted as taken.
+    func take(
+        _ address: String, for owner: String, service: String, _ records: ServiceAddressRecords
+    ) throws(StatusError) {
         guard let network, let parsed = IPAddress(address), network.contains(parsed) else {
             throw Self.refusal(
                 service, address,
                 "failed to allocate IP \(address): the provided IP (\(address)) is not in the valid range. The range of "
                     + "valid IPs is \(text)")
         }
-        guard allocations.take(parsed.description, for: owner) else {
+        guard !records.isReserved(parsed.description), allocations.take(parsed.description, for: owner) else {
             throw Self.refusal(service, address, "failed to allocate IP \(address): provided IP is already allocated")
         }
     }
@@ -96,7 +100,9 @@ final class AddressAllocator: Sendable {
     }
 
     /// Takes a free address from the upper part of the range: the lower one is for those that ask (KEP-3070).
-    func takeAny(for owner: String, service: String) throws(StatusError) -> String {
+    func takeAny(
+        for owner: String, service: String, _ records: ServiceAddressRecords
+    ) throws(StatusError) -> String {
         guard let network else { throw .internalError("the service range \(text) is not a CIDR range") }
         let bits = network.address.bitCount - network.prefixLength
         let count = min(Self.maximumCount, 1 << min(16, bits)) - (isIPv6 ? 1 : 2)
@@ -107,7 +113,7 @@ final class AddressAllocator: Sendable {
             guard lowest <= count,
                 let address = network.address.advanced(by: Int.random(in: lowest...count))?.description
             else { continue }
-            if allocations.take(address, for: owner) { return address }
+            if !records.isReserved(address), allocations.take(address, for: owner) { return address }
         }
         throw .internalError("failed to allocate a serviceIP: range is full")
     }

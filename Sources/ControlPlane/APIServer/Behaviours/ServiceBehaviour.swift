@@ -74,13 +74,14 @@ struct ServiceBehaviour: ResourceBehaviour {
             return
         }
         let address: String
+        let records = ServiceAddressRecords(change.registry)
         if !wanted.isEmpty {
             if wanted != change.old?.spec["clusterIP"]?.string {
-                try addresses.take(wanted, for: object.uid, service: object.name)
+                try addresses.take(wanted, for: object.uid, service: object.name, records)
             }
             address = wanted
         } else {
-            address = try addresses.takeAny(for: object.uid, service: object.name)
+            address = try addresses.takeAny(for: object.uid, service: object.name, records)
         }
         object.json["spec", "clusterIP"] = .string(address)
         object.json["spec", "clusterIPs"] = [.string(address)]
@@ -140,6 +141,9 @@ struct ServiceBehaviour: ResourceBehaviour {
         addresses.settle(object.uid, keeping: isGone ? nil : object.spec["clusterIP"]?.string)
         let kept = isGone ? [] : (object.spec["ports"]?.elements ?? []).compactMap { $0["nodePort"]?.int }
         ports.settle(object.uid, keeping: Set(kept))
+        await ServiceAddressRecords(change.registry).settle(
+            object, before: change.old.flatMap(ServiceAddressRecords.address),
+            after: isGone ? nil : ServiceAddressRecords.address(of: object))
     }
 
     func abandoned(_ change: Change, _ object: KubeObject) async {

@@ -22,7 +22,23 @@ struct SystemObjects: Sendable {
         }
         try await concurrently(BootstrapPolicy.objects + Self.priorityClasses) { try await reconcile($0) }
         registry.authorizer.invalidate()
+        try await ensureServiceRange()
         try await KubernetesService(client: client, registry: registry, advertised: advertised).ensure()
+        try await ServiceAddressRecords(registry).repair()
+    }
+
+    /// The ServiceCIDR that shows the configured range; a range cannot be changed, so that it is made anew for another one.
+    private func ensureServiceRange() async throws {
+        let kind = GroupVersionKind("networking.k8s.io", "v1", "ServiceCIDR")
+        var wanted = KubeObject(kind, name: ServiceRangeBehaviour.defaultName)
+        wanted.spec = ["cidrs": [.string(registry.settings.serviceRange)]]
+        let resource = try resource(of: wanted)
+        if let existing = registry.cachedObject(resource, "", wanted.name),
+            existing.spec["cidrs"] != wanted.spec["cidrs"]
+        {
+            try await client.delete(resource, namespace: nil, name: wanted.name, options: .init())
+        }
+        try await create(wanted)
     }
 
     private func concurrently(
