@@ -107,7 +107,7 @@ import Testing
     }
 
     /// What every cluster has from the beginning.
-    @Test func aNewClusterHasItsRange() async throws {
+    @Test func aNewClusterHasItsRangeAndItsFlowControl() async throws {
         try await ServedAPI.run { api in
             let range = try await api.client.get(Self.ranges, namespace: nil, name: "kubernetes")
             #expect(range.spec["cidrs"] == ["10.152.0.0/16"])
@@ -115,6 +115,23 @@ import Testing
             #expect(range.condition("Ready")?.message == "Kubernetes default Service CIDR is ready")
             let address = try await api.client.get(Self.addresses, namespace: nil, name: "10.152.0.1")
             #expect(address.spec["parentRef"]?["name"] == "kubernetes")
+            let group = "flowcontrol.apiserver.k8s.io"
+            let levels = try await api.client.list(
+                .init(group, "v1", "prioritylevelconfigurations"), namespace: nil, options: .init())
+            #expect(
+                levels.items.map(\.name) == [
+                    "catch-all", "exempt", "global-default", "leader-election", "node-high", "system",
+                    "workload-high", "workload-low",
+                ])
+            let schemas = try await api.client.list(
+                .init(group, "v1", "flowschemas"), namespace: nil, options: .init())
+            #expect(schemas.items.count == 13)
+            for schema in schemas.items { #expect(schema.condition("Dangling")?.status == "False", "\(schema.name)") }
+            // A schema without its level says so.
+            var lost = KubeObject(.init(group, "v1", "FlowSchema"), name: "lost")
+            lost.spec = ["priorityLevelConfiguration": ["name": "nothing"], "matchingPrecedence": 1000]
+            let made = try await api.client.create(.init(group, "v1", "flowschemas"), object: lost)
+            #expect(made.condition("Dangling")?.reason == "NotFound")
         }
     }
 }

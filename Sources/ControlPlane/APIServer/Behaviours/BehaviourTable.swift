@@ -16,6 +16,7 @@ struct BehaviourTable: Sendable {
         special["persistentvolumeclaims"] = ClaimBehaviour()
         special["ingresses.networking.k8s.io"] = IngressBehaviour()
         special["servicecidrs.networking.k8s.io"] = ServiceRangeBehaviour()
+        special["flowschemas.flowcontrol.apiserver.k8s.io"] = FlowSchemaBehaviour()
         special["priorityclasses.scheduling.k8s.io"] = PriorityClassBehaviour()
         special["certificatesigningrequests.certificates.k8s.io"] = SigningRequestBehaviour(
             authorizer: authorizer)

@@ -22,3 +22,29 @@ struct ServiceRangeBehaviour: ResourceBehaviour {
         ]
     }
 }
+
+/// FlowSchemas say from the beginning whether their priority level is there. Requests are not sorted by them: what limits
+/// them is `InFlightLimits`.
+struct FlowSchemaBehaviour: ResourceBehaviour {
+    var traits: ResourceTraits { BehaviourTable.traits("flowschemas.flowcontrol.apiserver.k8s.io") }
+
+    private static let levels = GroupVersionResource(
+        "flowcontrol.apiserver.k8s.io", "v1", "prioritylevelconfigurations")
+
+    func prepare(_ change: Change, _ object: inout KubeObject) async throws {
+        guard change.operation == .create else { return }
+        let level = object.spec["priorityLevelConfiguration"]?["name"]?.string ?? ""
+        let isThere = change.registry.cachedObject(Self.levels, "", level) != nil
+        let reference = "This FlowSchema references the PriorityLevelConfiguration object named \"\(level)\""
+        object.status = [
+            "conditions": [
+                [
+                    "type": "Dangling", "status": isThere ? "False" : "True",
+                    "reason": isThere ? "Found" : "NotFound",
+                    "message": .string(reference + (isThere ? " and it exists" : " but there is no such object")),
+                    "lastTransitionTime": .string(change.registry.clock.timestamp),
+                ]
+            ]
+        ]
+    }
+}

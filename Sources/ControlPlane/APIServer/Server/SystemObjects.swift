@@ -22,6 +22,9 @@ struct SystemObjects: Sendable {
         }
         try await concurrently(BootstrapPolicy.objects + Self.priorityClasses) { try await reconcile($0) }
         registry.authorizer.invalidate()
+        // The levels first: the schemas say whether theirs is there.
+        try await concurrently(BootstrapFlowControl.priorityLevels) { try await create($0) }
+        try await concurrently(BootstrapFlowControl.flowSchemas) { try await create($0) }
         try await ensureServiceRange()
         try await KubernetesService(client: client, registry: registry, advertised: advertised).ensure()
         try await ServiceAddressRecords(registry).repair()
