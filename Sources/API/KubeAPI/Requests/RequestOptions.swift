@@ -28,8 +28,9 @@ package struct WatchOptions: Hashable, Sendable {
     /// Events after this revision; empty or `0` begins with the objects that exist, as ADDED.
     package var resourceVersion = ""
     package var allowBookmarks = true
-    /// Begin with all objects, followed by a bookmark (streaming list, KEP-3157).
-    package var sendInitialEvents = false
+    /// Begin with all objects, followed by a bookmark (streaming list, KEP-3157); false begins with later changes alone,
+    /// nil with what ``resourceVersion`` says.
+    package var sendInitialEvents: Bool?
     /// The server ends the watch after so many seconds; nil leaves it to the server.
     package var timeoutSeconds: Int?
 

@@ -75,9 +75,9 @@ extension WatchOptions {
         query.addUnlessEmpty("labelSelector", labelSelector)
         query.addUnlessEmpty("fieldSelector", fieldSelector)
         query.addUnlessEmpty("resourceVersion", resourceVersion)
-        if allowBookmarks || sendInitialEvents { query.add("allowWatchBookmarks", "true") }
-        if sendInitialEvents {
-            query.add("sendInitialEvents", "true")
+        if allowBookmarks { query.add("allowWatchBookmarks", "true") }
+        if let sendInitialEvents {
+            query.add("sendInitialEvents", sendInitialEvents ? "true" : "false")
             query.add("resourceVersionMatch", "NotOlderThan")
         }
         if let timeoutSeconds { query.add("timeoutSeconds", String(timeoutSeconds)) }

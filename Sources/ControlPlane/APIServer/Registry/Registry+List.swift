@@ -96,6 +96,7 @@ extension Registry {
 
     /// The state that a list wants to see.
     private func snapshot(for options: ListOptions, _ token: ContinueToken?) async throws -> any StorageSnapshot {
+        try ListRules.check(options)
         let version = options.resourceVersion
         if let token {
             guard version.isEmpty || version == "0" else {
@@ -104,11 +105,13 @@ extension Registry {
             guard let revision = token.revision else { return try await currentSnapshot() }
             return try snapshot(at: revision, continuing: token)
         }
-        try Self.checkMatch(options)
         guard !version.isEmpty else { return try await currentSnapshot() }
         guard let revision = Revision(version), revision >= 0 else { throw Self.invalidVersion(version) }
-        guard options.resourceVersionMatch == "Exact" else { return try await snapshot(notOlderThan: revision) }
-        return try snapshot(exactlyAt: revision)
+        // A page of a certain revision is of exactly that one, as it was before clients could say so (KEP-2523).
+        let isExact =
+            options.resourceVersionMatch.isEmpty
+            ? options.limit > 0 && revision > 0 : options.resourceVersionMatch == "Exact"
+        return try await isExact ? snapshot(exactlyAt: revision) : snapshot(notOlderThan: revision)
     }
 
     private func snapshot(exactlyAt revision: Revision) throws(StatusError) -> any StorageSnapshot {
@@ -120,26 +123,6 @@ extension Registry {
             case .futureRevision(let current): throw Self.tooLarge(revision, current: current)
             default: throw StatusTranslation.status(of: error)
             }
-        }
-    }
-
-    private static func checkMatch(_ options: ListOptions) throws(StatusError) {
-        let match = options.resourceVersionMatch
-        guard !match.isEmpty else { return }
-        func refuse(_ problem: String) -> StatusError {
-            StatusError(
-                code: 422, reason: StatusError.Reason.invalid,
-                message: "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: \(problem)",
-                details: .init(group: "meta.k8s.io", kind: "ListOptions"))
-        }
-        guard match == "Exact" || match == "NotOlderThan" else {
-            throw refuse("Unsupported value: \"\(match)\": supported values: \"Exact\", \"NotOlderThan\"")
-        }
-        guard !options.resourceVersion.isEmpty else {
-            throw refuse("Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided")
-        }
-        guard match != "Exact" || options.resourceVersion != "0" else {
-            throw refuse("Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"")
         }
     }
 

@@ -56,7 +56,14 @@ package struct QueryParameters: Hashable, Sendable {
 
 extension QueryParameters {
     /// The ListOptions that these parameters spell out.
+    ///
+    /// - Throws: `Invalid` (422) for options that only a watch has; the registry checks the others.
     package func listOptions() throws(StatusError) -> ListOptions {
+        if self["sendInitialEvents"] != nil {
+            throw ListRules.invalid([
+                ListRules.forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list")
+            ])
+        }
         var options = ListOptions(
             labelSelector: self["labelSelector"] ?? "", fieldSelector: self["fieldSelector"] ?? "")
         options.limit = try integer("limit") ?? 0
@@ -67,12 +74,17 @@ extension QueryParameters {
     }
 
     /// The part of ListOptions that a watch reads.
+    ///
+    /// - Throws: `Invalid` (422) for options that do not go together.
     package func watchOptions() throws(StatusError) -> WatchOptions {
+        try ListRules.checkWatch(
+            match: self["resourceVersionMatch"] ?? "", hasInitialEvents: self["sendInitialEvents"] != nil,
+            continueToken: self["continue"] ?? "")
         var options = WatchOptions(
             labelSelector: self["labelSelector"] ?? "", fieldSelector: self["fieldSelector"] ?? "",
             resourceVersion: self["resourceVersion"] ?? "")
         options.allowBookmarks = isTrue("allowWatchBookmarks")
-        options.sendInitialEvents = isTrue("sendInitialEvents")
+        options.sendInitialEvents = self["sendInitialEvents"].map { _ in isTrue("sendInitialEvents") }
         options.timeoutSeconds = try integer("timeoutSeconds")
         return options
     }

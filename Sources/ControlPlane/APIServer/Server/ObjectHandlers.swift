@@ -92,9 +92,6 @@ struct ObjectHandlers: Sendable {
     private func list(_ call: APICall, _ served: ServedResource) async throws -> HTTPResponse {
         let presentation = try presentation(call, served)
         let options = try call.query.listOptions()
-        if call.query.isTrue("sendInitialEvents") {
-            throw StatusError.badRequest("sendInitialEvents is forbidden for list")
-        }
         guard presentation.isVerbatim, options == ListOptions() else {
             let page = try await registry.list(served, namespace: call.info.namespace, options: options)
             return Responses.bytes(

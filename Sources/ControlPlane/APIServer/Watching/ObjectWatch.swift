@@ -26,7 +26,7 @@ final class ObjectWatch: Sendable {
     let initial: [ObjectEvent]
     /// The state that ``initial`` is true for; later changes follow.
     let startRevision: Revision
-    /// Whether ``initial`` ends with a bookmark (`sendInitialEvents`).
+    /// Whether ``initial`` ends with a bookmark (`sendInitialEvents` together with `allowWatchBookmarks`).
     let marksInitialEnd: Bool
 
     private let served: ServedResource
@@ -109,7 +109,7 @@ extension Registry {
         guard let revision = version.isEmpty ? 0 : Revision(version), revision >= 0 else {
             throw Self.invalidVersion(version)
         }
-        let startsWithState = options.sendInitialEvents || revision == 0
+        let startsWithState = options.sendInitialEvents ?? (revision == 0)
         var initial: [ObjectEvent] = []
         var start = revision
         if startsWithState {
@@ -119,6 +119,8 @@ extension Registry {
                 if let event = try initialEvent(value, served, selector) { initial.append(event) }
                 return true
             }
+        } else if revision == 0 {
+            start = try await currentSnapshot().revision
         }
         // The watch of one object sees only its key (and those of longer names, which the selector sorts out).
         if let name = selector.requiredName, !served.isNamespaced || !namespace.isEmpty {
@@ -126,7 +128,8 @@ extension Registry {
         }
         return ObjectWatch(
             served: served, source: try changes(prefix: prefix, after: start), selector: selector, registry: self,
-            initial: initial, startRevision: start, marksInitialEnd: options.sendInitialEvents)
+            initial: initial, startRevision: start,
+            marksInitialEnd: options.sendInitialEvents == true && options.allowBookmarks)
     }
 
     private func changes(prefix: String, after revision: Revision) throws(StatusError) -> any StorageWatch {
