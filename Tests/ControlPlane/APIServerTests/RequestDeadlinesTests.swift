@@ -47,6 +47,26 @@ struct RequestDeadlinesTests {
         }
     }
 
+    @Test func clientsMayWaitShorter() async throws {
+        try await Self.whileRunning(.seconds(60)) { deadlines in
+            let error = await #expect(throws: StatusError.self) {
+                try await deadlines.hold(for: .milliseconds(10)) { try await Task.sleep(for: .seconds(30)) }
+            }
+            #expect(error?.code == 504)
+            let answer = try await deadlines.hold(for: .seconds(30)) { 1 }
+            #expect(answer == 1)
+        }
+    }
+
+    @Test func nobodyWaitsLongerThanTheServer() async throws {
+        try await Self.whileRunning(.milliseconds(100)) { deadlines in
+            let error = await #expect(throws: StatusError.self) {
+                try await deadlines.hold(for: .seconds(3600)) { try await Task.sleep(for: .seconds(3600)) }
+            }
+            #expect(error?.code == 504)
+        }
+    }
+
     @Test func cancellationReachesTheRequest() async throws {
         try await Self.whileRunning(.seconds(60)) { deadlines in
             await withTaskGroup { group in

@@ -388,9 +388,17 @@ import Testing
         ("1..5s", #"time: invalid duration "1..5s""#), (".s", #"time: invalid duration ".s""#),
     ])
     func timeoutsAreDurations(text: String, problem: String?) async {
-        let error = await status { try QueryParameters("timeout=\(text)").checkTimeout() }
+        let error = await status { _ = try QueryParameters("timeout=\(text)").timeout() }
         #expect(error?.message == problem.map { "invalid timeout specified in the request URL - \($0)" })
         #expect(error?.code == (problem == nil ? nil : 400))
+    }
+
+    @Test(arguments: [
+        ("5s", Duration.seconds(5)), ("1h15m30.5s", .milliseconds(4_530_500)), (".5s", .milliseconds(500)),
+        ("1.s", .seconds(1)), ("250ms", .milliseconds(250)), ("0", nil), ("-1.5ms", nil), ("", nil),
+    ])
+    func timeoutsSayHowLongTheClientWaits(text: String, duration: Duration?) throws {
+        #expect(try QueryParameters("timeout=\(text)").timeout() == duration)
     }
 
     private func patchCall(_ type: String, _ query: String, _ body: String) -> APICall {

@@ -49,11 +49,11 @@ final class APIHandler: HTTPHandler {
                     try await extensions.answer(request, path: call.info.path, by: served)
                 }
             } else {
-                if !call.isLongRunning { try call.query.checkTimeout() }
+                let limit = try call.isLongRunning ? nil : call.query.timeout()
                 let actual = try authenticator.authenticate(request)
                 let user = try impersonation.user(request, actual: actual)
                 try authorizer.authorize(call.attributes(user))
-                response = try await admitted(call, user)
+                response = try await admitted(call, user, limit)
             }
         } catch {
             let status = StatusTranslation.status(of: error)
@@ -74,10 +74,12 @@ final class APIHandler: HTTPHandler {
     }
 
     /// Works on a request whose sender may make it.
-    private func admitted(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
+    ///
+    /// - Parameter limit: how long the sender waits, if it says so.
+    private func admitted(_ call: APICall, _ user: UserInfo, _ limit: Duration?) async throws -> HTTPResponse {
         if call.isLongRunning { return try await dispatch(call, user) }
         return try await limits.admit(isMutating: call.isMutating) {
-            try await deadlines.hold { try await self.dispatch(call, user) }
+            try await deadlines.hold(for: limit) { try await self.dispatch(call, user) }
         }
     }
 

@@ -29,18 +29,24 @@ final class RequestDeadlines: Sendable {
 
     /// Runs `body`, cancelled when it takes too long.
     ///
+    /// - Parameter limit: how long its client waits; nil, or longer than the server's own limit, for that one.
     /// - Throws: `Timeout` (504) when the time was up.
-    func hold<Result: Sendable>(_ body: @escaping @Sendable () async throws -> Result) async throws -> Result {
-        let id = enter()
+    func hold<Result: Sendable>(
+        for limit: Duration? = nil, _ body: @escaping @Sendable () async throws -> Result
+    ) async throws -> Result {
+        let own = limit.flatMap { $0 < timeout ? $0 : nil }
+        let id = own == nil ? enter() : nil
         return try await withThrowingTaskGroup(of: Result?.self) { group in
             group.addTask { try await body() }
             group.addTask {
-                await self.waitUntilOver(id)
+                // A cancelled sleep means that the request is over.
+                if let own { try? await Task.sleep(for: own) }
+                if let id { await self.waitUntilOver(id) }
                 return nil
             }
             defer {
                 group.cancelAll()
-                remove(id)
+                if let id { remove(id) }
             }
             guard let first = try await group.next(), let result = first else { throw Self.timedOut }
             return result
