@@ -37,6 +37,32 @@ import Testing
         #expect(log.entries.map { $0.metadata["request-id"] } == [nil, "mine"])
     }
 
+    /// Also one that is given without waiting, from the store's cache.
+    @Test(arguments: ["/api/v1/namespaces/default", "/api/v1/namespaces", "/version", "/api/v1/nodes/none"])
+    func everyAnswerNamesItsRequest(path: String) async throws {
+        try await ServedAPI.run { api in
+            let head = try Self.head(of: api.url + path, "--header", "Audit-ID: mine")
+            #expect(head.lowercased().contains("audit-id: mine"), "\(head)")
+            #expect(try Self.head(of: api.url + path).lowercased().contains("audit-id: "))
+        }
+    }
+
+    /// What curl shows of an answer: its head and body.
+    private static func head(of url: String, _ options: String...) throws -> String {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/curl")
+        process.arguments =
+            [
+                "--silent", "--insecure", "--dump-header", "-", "--header",
+                "Authorization: Bearer \(ServedAPI.adminToken)",
+            ] + options + [url]
+        let output = Pipe()
+        process.standardOutput = output
+        try process.run()
+        // curl ends by itself, and the answer fits into the pipe.
+        return String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+    }
+
     /// A stored object that is damaged: the one who asks learns where to look, and the log says what is wrong.
     @Test func aFailureNamesTheRequest() async throws {
         let log = InMemoryLogHandler()
@@ -49,19 +75,9 @@ import Testing
                 Mutation(
                     key: stored.key, condition: .revision(stored.revision),
                     change: .put(Array("{not json".utf8), revisionOffset: nil)))
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/curl")
-            process.arguments = [
-                "--silent", "--insecure", "--dump-header", "-", "--request", "PATCH", "--data", "{}",
-                "--header", "Content-Type: application/merge-patch+json", "--header", "Audit-ID: mine",
-                "--header", "Authorization: Bearer \(ServedAPI.adminToken)",
-                "\(api.url)/api/v1/namespaces/default/configmaps/damaged",
-            ]
-            let output = Pipe()
-            process.standardOutput = output
-            try process.run()
-            // curl ends by itself, and the answer fits into the pipe.
-            let text = String(decoding: try output.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
+            let text = try Self.head(
+                of: "\(api.url)/api/v1/namespaces/default/configmaps/damaged", "--request", "PATCH", "--data", "{}",
+                "--header", "Content-Type: application/merge-patch+json", "--header", "Audit-ID: mine")
             #expect(text.contains(" 500"), "\(text)")
             #expect(text.lowercased().contains("audit-id: mine"), "\(text)")
         }

@@ -4,7 +4,7 @@ package import Logging
 import NIOHTTP1
 import Synchronization
 
-/// What tells one request from all others, in log entries and in the answers to requests that failed.
+/// What tells one request from all others, in log entries and in the answers.
 ///
 /// As upstream (filters/audit_init.go, WithAuditInit), a client may name its request itself in the header `Audit-ID`.
 package struct RequestID: Sendable, CustomStringConvertible {

@@ -37,7 +37,10 @@ final class APIHandler: HTTPHandler {
     }
 
     func handle(_ request: HTTPRequest) async -> HTTPResponse {
-        await RequestID.$current.withValue(RequestID(request.headers)) { await answer(request) }
+        let id = RequestID(request.headers)
+        var response = await RequestID.$current.withValue(id) { await answer(request) }
+        response.headers.replaceOrAdd(name: RequestID.header, value: id.description)
+        return response
     }
 
     private func answer(_ request: HTTPRequest) async -> HTTPResponse {
@@ -58,15 +61,14 @@ final class APIHandler: HTTPHandler {
         } catch {
             let status = StatusTranslation.status(of: error)
             response = Responses.failure(status, accept: request.headers.first(name: "Accept"))
-            if status.code >= 500 { note(error, status, call, &response) }
+            if status.code >= 500 { note(error, status, call) }
         }
         metrics.count(call.info, code: Int(response.status.code))
         return response
     }
 
-    /// Says in the log that a request failed for no fault of its sender, and to the sender where to look.
-    private func note(_ error: any Error, _ status: StatusError, _ call: APICall, _ response: inout HTTPResponse) {
-        if let id = RequestID.current { response.headers.replaceOrAdd(name: RequestID.header, value: "\(id)") }
+    /// Says in the log that a request failed for no fault of its sender, who finds the entry by the answer's `Audit-Id`.
+    private func note(_ error: any Error, _ status: StatusError, _ call: APICall) {
         // The store tells of its own faults once; a request that took too long is its client's to judge.
         logger.log(
             level: status.code == 500 ? .error : .debug, "A request failed",
@@ -99,7 +101,9 @@ final class APIHandler: HTTPHandler {
             let user = try authenticator.authenticate(request)
             try authorizer.authorize(call.attributes(user))
             metrics.count(call.info, code: 200)
-            return answer()
+            var response = answer()
+            response.headers.add(name: RequestID.header, value: RequestID(request.headers).description)
+            return response
         } catch {
             // The ordinary path finds the same error, and counts it.
             return nil
