@@ -36,6 +36,26 @@ import Testing
         }
     }
 
+    @Test func deprecatedResourcesComeWithAWarning() async throws {
+        try await withKubectl { kubectl, api in
+            _ = try await api.client.create(
+                .serviceAccounts,
+                object: KubeObject(.init("", "v1", "ServiceAccount"), namespace: "default", name: "default"))
+            let warning = "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice\n"
+            for result in [
+                try await kubectl("get", "endpoints"),
+                try await kubectl("get", "--raw", "/api/v1/namespaces/default/endpoints/kubernetes"),
+            ] { #expect(result.errors.contains(warning), "\(result)") }
+            #expect(try await kubectl("get", "endpointslices").errors.isEmpty)
+            let pod = #"{"spec":{"containers":[{"name":"c","image":"i","resources":{"limits":{"memory":"500m"}}}]}}"#
+            let made = try await kubectl("run", "x", "--image=i", "--overrides", pod, "--dry-run=server")
+            #expect(
+                made.errors.contains(
+                    "Warning: spec.containers[0].resources.limits[memory]: fractional byte value \"500m\""),
+                "\(made)")
+        }
+    }
+
     @Test func discoveryNamesEveryKind() async throws {
         try await withKubectl { kubectl, _ in
             let resources = try await kubectl("api-resources").output

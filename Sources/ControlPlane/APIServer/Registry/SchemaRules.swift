@@ -77,6 +77,14 @@ enum SchemaRules {
         if !causes.isEmpty { throw invalid(served.kind, name: object.name, causes) }
     }
 
+    /// Warns the sender of what is valid but hardly meant; the agent's own parts have nobody to read it.
+    static func warn(_ change: Change, _ object: KubeObject) {
+        guard !change.isTrusted, change.subresource.isEmpty else { return }
+        for text in ObjectRules.warnings(for: object.json, old: change.old?.json, kind: change.served.storedKind) {
+            change.warnings.add(text)
+        }
+    }
+
     private static let deletionFields = ["metadata.deletionTimestamp", "metadata.deletionGracePeriodSeconds"]
 
     /// The refusal of an object whose fields are wrong, worded as upstream.

@@ -86,8 +86,16 @@ final class APIHandler: HTTPHandler {
     }
 
     private func dispatch(_ call: APICall, _ user: UserInfo) async throws -> HTTPResponse {
-        call.info.isResourceRequest
-            ? try await objects.answer(call, user) : try await paths.answer(call, user)
+        guard call.info.isResourceRequest else { return try await paths.answer(call, user) }
+        var response = try await objects.answer(call, user)
+        Self.warn(of: call, &response)
+        return response
+    }
+
+    /// Adds the warning that belongs to a deprecated resource.
+    private static func warn(of call: APICall, _ response: inout HTTPResponse) {
+        guard let warning = Deprecations.warning(for: call.info.groupVersionResource) else { return }
+        response.add(warnings: [warning])
     }
 
     /// GET of one object, straight from the store's cache.
@@ -103,6 +111,7 @@ final class APIHandler: HTTPHandler {
             metrics.count(call.info, code: 200)
             var response = answer()
             response.headers.add(name: RequestID.header, value: RequestID(request.headers).description)
+            Self.warn(of: call, &response)
             return response
         } catch {
             // The ordinary path finds the same error, and counts it.
