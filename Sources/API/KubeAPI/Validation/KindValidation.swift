@@ -42,6 +42,8 @@ extension Validator {
         case "policy/PodDisruptionBudget": disruptionBudget(object)
         case "autoscaling/HorizontalPodAutoscaler": autoscaler(object)
         case "storage.k8s.io/StorageClass": storageClass(object)
+        case "admissionregistration.k8s.io/ValidatingAdmissionPolicy": admissionPolicy(object)
+        case "admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding": admissionPolicyBinding(object)
         case "apps/ControllerRevision": nonNegative(object, "revision", at: FieldPath())
         default: break
         }

@@ -260,7 +260,7 @@ struct CreateValidationTests {
         #expect(try ValidationFixture.errors(kind, []) == [])
     }
 
-    @Test(arguments: podRules + otherRules)
+    @Test(arguments: podRules + otherRules + admissionPolicyRules)
     func everyRuleIsSeenToFail(rule: BrokenRule) throws {
         #expect(try ValidationFixture.errors(rule.kind, [(rule.path, rule.value)]) == rule.errors)
     }

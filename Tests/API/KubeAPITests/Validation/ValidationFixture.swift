@@ -21,7 +21,10 @@ enum ValidationFixture {
         "NetworkPolicy": .init("networking.k8s.io", "v1", "NetworkPolicy"),
         "LimitRange": .init("", "v1", "LimitRange"), "DaemonSet": .init("apps", "v1", "DaemonSet"),
         "ValidatingWebhookConfiguration": .init(
-            "admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration"), "Node": .init("", "v1", "Node"),
+            "admissionregistration.k8s.io", "v1", "ValidatingWebhookConfiguration"),
+        "ValidatingAdmissionPolicy": .init("admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicy"),
+        "ValidatingAdmissionPolicyBinding": .init(
+            "admissionregistration.k8s.io", "v1", "ValidatingAdmissionPolicyBinding"), "Node": .init("", "v1", "Node"),
         "HorizontalPodAutoscaler": .init("autoscaling", "v2", "HorizontalPodAutoscaler"),
     ]
 
@@ -83,6 +86,18 @@ enum ValidationFixture {
         "EndpointSlice": ["addressType": "IPv4", "endpoints": [["addresses": ["10.0.0.1"]]], "ports": []],
         "NetworkPolicy": ["spec": ["podSelector": [:], "ingress": [["from": [["podSelector": [:]]]]]]],
         "LimitRange": ["spec": ["limits": [["type": "Container", "max": ["cpu": "1"]]]]],
+        "ValidatingAdmissionPolicy": [
+            "spec": [
+                "matchConstraints": [
+                    "resourceRules": [
+                        [
+                            "apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE", "UPDATE"],
+                            "resources": ["deployments", "deployments/scale"],
+                        ]
+                    ]
+                ], "validations": [["expression": "object.spec.replicas <= 5", "message": "too many"]],
+            ]
+        ], "ValidatingAdmissionPolicyBinding": ["spec": ["policyName": "p", "validationActions": ["Deny"]]],
         "ValidatingWebhookConfiguration": [
             "webhooks": [
                 [
