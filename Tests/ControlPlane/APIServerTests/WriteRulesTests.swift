@@ -420,6 +420,32 @@ import Testing
         _ = try patchCall("application/apply-patch+yaml", "force=true", "a: b").patch()
     }
 
+    @Test func duplicatesInAnApplyAreTold() async throws {
+        let test = try await TestRegistry()
+        let body = #"{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"1","k":"2"}}"#
+        let (type, patch, duplicates) = try patchCall("application/apply-patch+yaml", "", body).patch()
+        func apply(_ fieldValidation: String) async throws -> [String] {
+            var options = WriteOptions(fieldManager: "test")
+            options.fieldValidation = fieldValidation
+            let context = RequestContext(user: .loopback)
+            _ = try await test.registry.patch(
+                .init(
+                    served: try test.registry.served(.configMaps), namespace: "default", name: "a", subresource: "",
+                    type: type, patch: patch, duplicates: duplicates, options: options), context: context)
+            return context.warnings.all
+        }
+        let error = await status { _ = try await apply("Strict") }
+        #expect(error?.code == 400)
+        #expect(
+            error?.message
+                == "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  "
+                + #"key "k" already set in map"#)
+        #expect(try await apply("") == [#"key "k" already set in map"#])
+        #expect(try await apply("Ignore") == [])
+        let applied = try await test.client.get(.configMaps, namespace: "default", name: "a")
+        #expect(applied.json["data"] == ["k": "2"])
+    }
+
     @Test(arguments: ["application/merge-patch+json", "application/strategic-merge-patch+json"])
     func duplicatesInAPatchAreTold(type: String) async throws {
         let test = try await TestRegistry()

@@ -60,6 +60,16 @@ extension Registry {
         return served.servesStoredBytes ? result : ObjectConversion.convert(result, to: served.storedKind)
     }
 
+    /// What is applied is YAML to upstream, whose decoder tells of keys that occur twice in words of its own.
+    private static func checkDuplicates(_ request: PatchRequest, _ warnings: Warnings) throws(StatusError) {
+        let problems = request.duplicates.map { "key \(JSON.string($0.key).text()) already set in map" }
+        if problems.isEmpty || request.options.fieldValidation == "Ignore" { return }
+        guard request.options.fieldValidation == "Strict" else { return problems.forEach(warnings.add) }
+        throw .badRequest(
+            "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:\n  "
+                + problems.joined(separator: "\n  "))
+    }
+
     private func applied(
         _ request: PatchRequest, to current: KubeObject?, _ context: RequestContext
     ) throws(StatusError) -> KubeObject {
@@ -73,6 +83,7 @@ extension Registry {
             served.servesStoredBytes
                 ? configuration : ObjectConversion.convert(configuration, to: served.storedKind),
             to: current, served, subresource: request.subresource, request.options, now: clock.now)
+        try Self.checkDuplicates(request, context.warnings)
         return KubeObject(
             try ObjectRules.check(result.json, kind: served.storedKind, strictness: .ignore).json)
     }

@@ -108,7 +108,10 @@ extension APICall {
                     + "application/json-patch+json, application/merge-patch+json, "
                     + "application/strategic-merge-patch+json, application/apply-patch+yaml")
         }
-        if patchType == .apply { return (patchType, try RequestBody(yaml: request.body).json, []) }
+        if patchType == .apply {
+            let body = try RequestBody(yaml: request.body)
+            return (patchType, body.json, body.duplicates)
+        }
         guard query["force"] == nil else {
             throw SchemaRules.invalid(
                 GroupVersionKind("meta.k8s.io", "v1", "PatchOptions"), name: "",
