@@ -76,7 +76,7 @@ package final class Kubelet: Sendable {
         director = PodDirector(context: context, store: store, reporter: reporter)
         changes.setHandler { [director] in director.refreshVolumes(of: $0) }
         nodes.addHandler { [nursery] event in
-            if case .deleted = event { return }
+            if case .deleted = event { return reporter.deleted() }
             if reporter.observe(event.object) { nursery.start { await reporter.refresh() } }
         }
         pods.addHandler { [director] event in

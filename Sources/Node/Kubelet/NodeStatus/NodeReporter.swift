@@ -168,6 +168,9 @@ final class NodeReporter: Sendable {
         return isRegistered && !writer().countsExtended(node)
     }
 
+    /// Takes in that somebody deleted the Node: the next status, which is written whatever it says, finds out what follows.
+    func deleted() { state.withLock { $0.lastWrite = 0 } }
+
     /// Writes the status now if it changed; what fails is written at the next interval.
     func refresh() async {
         guard node != nil else { return }
