@@ -31,7 +31,9 @@ struct StoreFault: Error, CustomStringConvertible {
         }
         let message = error.message ?? "\(error.extendedResultCode)"
         switch error.resultCode {
-        case .SQLITE_FULL:
+        // The second: the file in which connections share the log's index does not get its size.
+        case .SQLITE_FULL,
+            _ where error.extendedResultCode == .SQLITE_IOERR_SHMSIZE:
             (kind, cause, remedy) = (.inaccessible, "the disk is full", "free some space on it")
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
             (kind, cause) = (.corrupt, "the file is damaged (\(message))")
