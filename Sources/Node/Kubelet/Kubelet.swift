@@ -212,6 +212,7 @@ package final class Kubelet: Sendable {
                 await self.startKnownPods()
                 await self.pods.waitForSync()
                 if Task.isCancelled { return }
+                self.director.allPodsAreKnown()
                 self.removeForgotten()
                 await self.director.removeOrphans()
             }
@@ -232,6 +233,7 @@ package final class Kubelet: Sendable {
             if !pods.isSynced, !Task.isCancelled {
                 logger.notice("The API does not answer; starting the pods that were here")
                 for pod in known { director.update(pod) }
+                director.allPodsAreKnown()
             }
             await group.waitForAll()
         }

@@ -24,6 +24,10 @@ final class PodDirector: Sendable {
         var granted: [String: [String: JSON]] = [:]
         /// Pods that ask for more than they can have now, and why not.
         var waiting: [String: (pod: Pod, why: PendingResize)] = [:]
+        /// Whether all pods of the node are known, and so what is left for others.
+        var isComplete = false
+        /// Pods that asked for other resources before that.
+        var undecided: [String: KubeObject] = [:]
     }
 
     private let context: KubeletContext
@@ -108,6 +112,7 @@ final class PodDirector: Sendable {
         resizes.withLock { resizes in
             resizes.granted[pod.uid] = nil
             resizes.waiting[pod.uid] = nil
+            resizes.undecided[pod.uid] = nil
         }
         store.remove(uid: pod.uid)
         retryResizes(except: pod.uid)
@@ -219,6 +224,10 @@ final class PodDirector: Sendable {
         let isOver = ["Succeeded", "Failed"].contains(pod.phase) || pod.object.isBeingDeleted
         let wanted = pod.resources
         var why: PendingResize?
+        if wanted != known, !isOver, !resizes.isComplete {
+            resizes.undecided[pod.uid] = pod.object
+            return pod.granted(known)
+        }
         if wanted != known {
             why = isOver ? before : admission.pendingResize(of: pod, others: others(than: pod, resizes))
             let granted = why == nil && !isOver ? wanted : known
@@ -230,6 +239,16 @@ final class PodDirector: Sendable {
         resizes.waiting[pod.uid] = why.map { (pod, $0) }
         if why != before { worker.mailbox.post(.resizePending(why, wanted: pod)) }
         return resizes.granted[pod.uid].map(pod.granted) ?? pod
+    }
+
+    /// Takes in that all pods of the node are known: only now more can be granted to one of them.
+    func allPodsAreKnown() {
+        let undecided = resizes.withLock { resizes in
+            resizes.isComplete = true
+            defer { resizes.undecided = [:] }
+            return resizes.undecided
+        }
+        for (uid, object) in undecided where worker(uid: uid) != nil { update(object) }
     }
 
     /// Looks again at what was asked for in vain; for when something of the node may have become free.
