@@ -141,6 +141,18 @@ package struct Restore: Sendable {
         return isWanted
     }
 
+    /// Where the old state goes; an attempt that was broken off may have taken this second's name.
+    private func nameAside() -> String {
+        let base = "\(state).before-restore-\(FileTime.now().seconds)"
+        var name = base
+        var number = 1
+        while Files.exists(name) {
+            number += 1
+            name = "\(base)-\(number)"
+        }
+        return name
+    }
+
     private func putInPlace(_ unpacked: String, hasState: Bool) throws -> String? {
         let directory = try FileDescriptor.open(unpacked, [.read, .directory])
         try directory.setPermissions(0o711, unpacked)
@@ -149,7 +161,7 @@ package struct Restore: Sendable {
         if hasState {
             // The new state has the name for the old one for a moment, until they change places: a crash in between costs nothing,
             // and neither is ever missing.
-            let name = "\(state).before-restore-\(FileTime.now().seconds)"
+            let name = nameAside()
             try Files.rename(unpacked, to: name)
             do {
                 try Files.exchange(name, state)
