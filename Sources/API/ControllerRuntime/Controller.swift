@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import KubeAPI
+package import KubeAPI
 package import Logging
 
 /// Reconciles keys: brings the state of the world closer to what the object of that key wants.

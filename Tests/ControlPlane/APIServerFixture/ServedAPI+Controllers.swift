@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import APIServer
-import ControllerRuntime
+package import ControllerRuntime
 package import Controllers
 package import KubeAPI
 import Logging
