@@ -15,30 +15,19 @@ package final class EndpointSliceMirroringController: ControlLoop {
     private let context: ControllerContext
     private let queue = WorkQueue<ObjectKey>()
     private let services: Informer
-    private let slices: Informer
+    private let slices: ManagedSlices
     private let endpoints: Informer
-    private let written = WrittenRevisions()
-    private static let byService = "mirrored"
 
     package init(context: ControllerContext) {
         self.context = context
         services = context.informers.informer(.services)
-        slices = context.informers.informer(.endpointSlices)
+        slices = ManagedSlices(Self.managedBy, context: context)
         endpoints = context.informers.informer(.endpoints)
-        slices.addIndex(Self.byService) { slice in Self.mirroredService(slice).map { [$0.description] } ?? [] }
         queue.addChanges(of: endpoints)
         queue.addChanges(of: services)
-        slices.addHandler { [queue] event in
-            if let service = Self.mirroredService(event.object) { queue.add(service) }
+        slices.informer.addHandler { [queue, slices] event in
+            if let service = slices.service(of: event.object) { queue.add(service) }
         }
-    }
-
-    /// The Service of a slice that is this controller's.
-    private static func mirroredService(_ slice: KubeObject) -> ObjectKey? {
-        guard slice.labels[EndpointsController.managedByLabel] == managedBy,
-            let service = slice.labels[EndpointsController.serviceLabel]
-        else { return nil }
-        return ObjectKey(namespace: slice.namespace, name: service)
     }
 
     package func run() async throws {
@@ -46,24 +35,22 @@ package final class EndpointSliceMirroringController: ControlLoop {
             try await self.reconcile(key)
         }
         await services.waitForSync()
-        await slices.waitForSync()
+        await slices.informer.waitForSync()
         await endpoints.waitForSync()
         try await controller.run()
     }
 
     func reconcile(_ key: ObjectKey) async throws -> Duration? {
-        guard written.areSeen(key, by: slices) else { return .seconds(30) }
-        var existing = slices.list(index: Self.byService, value: key.description)
-            .filter { !$0.isBeingDeleted }
-            .sorted { ($0.creationTimestamp ?? "", $0.name) < ($1.creationTimestamp ?? "", $1.name) }
+        guard slices.areSeen(of: key) else { return .seconds(30) }
+        var existing = slices.usable(of: key)
         for content in wanted(key) {
             let index = existing.firstIndex {
                 $0.json["addressType"] == content.addressType && $0.json["ports"]?.elements ?? [] == content.ports
             }
             try await write(content, over: index.map { existing.remove(at: $0) }, key)
         }
-        for slice in existing { try await delete(slice, key) }
-        if endpoints.get(key) == nil { written.forget(key) }
+        for slice in existing { try await slices.delete(slice, key) }
+        if endpoints.get(key) == nil { slices.forget(key) }
         return nil
     }
 
@@ -84,41 +71,16 @@ package final class EndpointSliceMirroringController: ControlLoop {
     }
 
     private func write(_ mirror: Mirror, over current: KubeObject?, _ key: ObjectKey) async throws {
-        var slice =
-            current
-            ?? KubeObject([
-                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-                "metadata": [
-                    "generateName": .string("\(key.name)-"), "namespace": .string(key.namespace),
-                    "ownerReferences": [OwnerReference(controller: mirror.endpoints).json],
-                ],
-                "addressType": mirror.addressType,
-            ])
-        var labels = mirror.endpoints.labels
-        labels[EndpointsController.serviceLabel] = key.name
-        labels[EndpointsController.managedByLabel] = Self.managedBy
+        var slice = slices.slice(of: key, owner: mirror.endpoints, over: current)
+        slice.json["addressType"] = mirror.addressType
         let annotations = MirroredEndpoints.annotations(of: mirror.endpoints)
-        slice.json["metadata", "labels"] = JSON(labels)
         slice.json["metadata", "annotations"] = annotations.isEmpty ? nil : JSON(annotations)
         slice.json["ports"] = mirror.content.ports
         slice.json["endpoints"] = mirror.content.endpoints
-        guard let current else {
-            written.note(key, try await context.client.create(.endpointSlices, object: slice))
-            return
+        let isSame = current.map {
+            $0.labels == slice.labels && $0.annotations == annotations
+                && $0.json["endpoints"] == slice.json["endpoints"]
         }
-        let isSame =
-            current.labels == labels && current.annotations == annotations
-            && current.json["endpoints"] == slice.json["endpoints"]
-        if !isSame { written.note(key, try await context.client.update(.endpointSlices, object: slice)) }
-    }
-
-    private func delete(_ slice: KubeObject, _ key: ObjectKey) async throws {
-        do {
-            let deleted = try await context.client.delete(
-                .endpointSlices, namespace: slice.namespace, name: slice.name, options: .init())
-            written.note(key, deleted)
-        } catch let error as StatusError where error.isNotFound {
-            return
-        }
+        if isSame != true { try await slices.write(slice, isNew: current == nil, key) }
     }
 }

@@ -10,32 +10,23 @@ import Logging
 package final class EndpointsController: ControlLoop {
     package let name = "endpointslice-controller"
     static let managedBy = "endpointslice-controller.k8s.io"
-    static let serviceLabel = "kubernetes.io/service-name"
-    static let managedByLabel = "endpointslice.kubernetes.io/managed-by"
 
     private let context: ControllerContext
     private let queue = WorkQueue<ObjectKey>()
     private let services: Informer
     private let pods: Informer
-    private let slices: Informer
+    private let slices: ManagedSlices
     private let endpoints: Informer
-    private let written = WrittenRevisions()
-    private static let byService = "service"
 
     package init(context: ControllerContext) {
         self.context = context
         services = context.informers.informer(.services)
         pods = context.informers.informer(.pods)
-        slices = context.informers.informer(.endpointSlices)
+        slices = ManagedSlices(Self.managedBy, context: context)
         endpoints = context.informers.informer(.endpoints)
-        slices.addIndex(Self.byService) { slice in
-            guard slice.labels[Self.managedByLabel] == Self.managedBy, let service = slice.labels[Self.serviceLabel]
-            else { return [] }
-            return ["\(slice.namespace)/\(service)"]
-        }
         queue.addChanges(of: services)
-        slices.addHandler { [queue] event in
-            if let service = event.object.labels[Self.serviceLabel] {
+        slices.informer.addHandler { [queue] event in
+            if let service = event.object.labels[ManagedSlices.serviceLabel] {
                 queue.add(ObjectKey(namespace: event.object.namespace, name: service))
             }
         }
@@ -79,7 +70,7 @@ package final class EndpointsController: ControlLoop {
         }
         await services.waitForSync()
         await pods.waitForSync()
-        await slices.waitForSync()
+        await slices.informer.waitForSync()
         await endpoints.waitForSync()
         try await controller.run()
     }
@@ -87,10 +78,10 @@ package final class EndpointsController: ControlLoop {
     func reconcile(_ key: ObjectKey) async throws -> Duration? {
         guard let service = services.get(key), !service.isBeingDeleted, let selector = Self.selector(of: service) else {
             if services.get(key) == nil { try await removeAll(of: key) }
-            written.forget(key)
+            slices.forget(key)
             return nil
         }
-        guard written.areSeen(key, by: slices) else { return .seconds(30) }
+        guard slices.areSeen(of: key) else { return .seconds(30) }
         let chosen = pods.list(namespace: key.namespace).filter { selector.matches($0.labels) }
         let wanted = ServiceEndpoints.endpoints(of: service, pods: chosen)
         try await reconcileSlices(of: service, wanted)
@@ -101,9 +92,7 @@ package final class EndpointsController: ControlLoop {
     // MARK: EndpointSlices
 
     private func reconcileSlices(of service: KubeObject, _ endpoints: [ServiceEndpoints.Endpoint]) async throws {
-        var existing = slices.list(index: Self.byService, value: service.key.description)
-            .filter { !$0.isBeingDeleted }
-            .sorted { ($0.creationTimestamp ?? "", $0.name) < ($1.creationTimestamp ?? "", $1.name) }
+        var existing = slices.usable(of: service.key)
         var contents = ServiceEndpoints.slices(of: endpoints)
         // A Service without pods keeps one empty slice, as upstream.
         if contents.isEmpty { contents = [([], [])] }
@@ -115,26 +104,16 @@ package final class EndpointsController: ControlLoop {
             let current = index.map { existing.remove(at: $0) }
             try await write(slice(of: service, over: current, ports, content.endpoints), over: current, service.key)
         }
-        for slice in existing { try await delete(slice, service.key) }
+        for slice in existing { try await slices.delete(slice, service.key) }
     }
 
     private func slice(
         of service: KubeObject, over current: KubeObject?, _ ports: JSON, _ endpoints: [ServiceEndpoints.Endpoint]
     ) -> KubeObject {
-        var slice =
-            current
-            ?? KubeObject([
-                "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
-                "metadata": [
-                    "generateName": .string("\(service.name)-"), "namespace": .string(service.namespace),
-                    "ownerReferences": [OwnerReference(controller: service).json],
-                ],
-            ])
-        var labels = service.labels
-        labels[Self.serviceLabel] = service.name
-        labels[Self.managedByLabel] = Self.managedBy
-        if service.spec["clusterIP"]?.string == "None" { labels["service.kubernetes.io/headless"] = "" }
-        slice.json["metadata", "labels"] = JSON(labels)
+        var slice = slices.slice(of: service.key, owner: service, over: current)
+        if service.spec["clusterIP"]?.string == "None" {
+            slice.json["metadata", "labels", "service.kubernetes.io/headless"] = ""
+        }
         slice.json["addressType"] = "IPv4"
         slice.json["ports"] = ports
         slice.json["endpoints"] = ServiceEndpoints.sliceJSON(endpoints)
@@ -148,20 +127,8 @@ package final class EndpointsController: ControlLoop {
                 && current.json["ports"]?.elements ?? [] == slice.json["ports"]?.elements ?? []
                 && current.json["endpoints"]?.elements ?? [] == slice.json["endpoints"]?.elements ?? []
             if isSame { return }
-            written.note(key, try await context.client.update(.endpointSlices, object: slice))
-        } else {
-            written.note(key, try await context.client.create(.endpointSlices, object: slice))
         }
-    }
-
-    private func delete(_ slice: KubeObject, _ key: ObjectKey) async throws {
-        do {
-            let deleted = try await context.client.delete(
-                .endpointSlices, namespace: slice.namespace, name: slice.name, options: .init())
-            written.note(key, deleted)
-        } catch let error as StatusError where error.isNotFound {
-            return
-        }
+        try await slices.write(slice, isNew: current == nil, key)
     }
 
     // MARK: Endpoints
@@ -194,7 +161,7 @@ package final class EndpointsController: ControlLoop {
 
     /// Removes what a deleted Service leaves; its slices also go by their owner reference.
     private func removeAll(of key: ObjectKey) async throws {
-        for slice in slices.list(index: Self.byService, value: key.description) { try await delete(slice, key) }
+        for slice in slices.all(of: key) { try await slices.delete(slice, key) }
         guard let left = endpoints.get(key), left.labels["endpoints.kubernetes.io/managed-by"] != nil else { return }
         do {
             try await context.client.delete(.endpoints, namespace: key.namespace, name: key.name, options: .init())
