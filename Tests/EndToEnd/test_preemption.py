@@ -49,10 +49,10 @@ class PreemptionTests(NodeTestCase):
     def condition(self, pod, kind):
         return next((c for c in pod["status"].get("conditions", []) if c["type"] == kind), {})
 
-    def events(self, name, reason):
-        selector = f"reason={reason}"
-        return [e for e in self.node.json("get", "events.events.k8s.io", "--field-selector", selector)["items"]
-                if e["regarding"]["name"] == name]
+    def events(self, pod, reason):
+        """What was reported of this very pod: those of another test may have had its name."""
+        reported = self.node.json("get", "events.events.k8s.io", "--field-selector", f"reason={reason}")["items"]
+        return [e for e in reported if e["regarding"]["uid"] == pod["metadata"]["uid"]]
 
     def test_the_less_important_pod_goes(self):
         stays = self.claim("stays", "high", 3)
@@ -82,10 +82,10 @@ class PreemptionTests(NodeTestCase):
         self.ready("late")
         self.assertNotIn("nodeName", patient()["spec"])
         self.assertNotIn("deletionTimestamp", stays()["metadata"])
-        preempted = until(lambda: self.events("goes", "Preempted"))[0]
+        preempted = until(lambda: self.events(victim, "Preempted"))[0]
         self.assertEqual(preempted["note"], f"Preempted by pod {pod['metadata']['uid']} on node {self.node.name}")
         self.assertEqual((preempted["action"], preempted["related"]["name"]), ("Preempting", "arrives"))
-        scheduled = until(lambda: self.events("arrives", "Scheduled"))[0]
+        scheduled = until(lambda: self.events(pod, "Scheduled"))[0]
         self.assertEqual(scheduled["note"], f"Successfully assigned default/arrives to {self.node.name}")
         self.assertEqual((scheduled["action"], scheduled["reportingController"]), ("Binding", "default-scheduler"))
         self.assertRegex(self.node.kubectl("describe", "pod", "arrives").stdout,
