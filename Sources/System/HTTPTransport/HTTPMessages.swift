@@ -13,6 +13,8 @@ package struct HTTPRequest: Sendable {
     package var body: ByteBuffer
     /// Who is at the other end of the connection.
     package var peer: HTTPPeer
+    /// Keeps the body in the server's account while anybody has the request.
+    var bodyShare: BodyBudget.Share?
 
     package init(method: HTTPMethod, uri: String, headers: HTTPHeaders, body: ByteBuffer, peer: HTTPPeer) {
         self.method = method

@@ -10,7 +10,7 @@ import Testing
 @Suite(.serialized) struct HostileInputTests {
     /// Sends bytes over a plain connection and returns everything that comes back until the server closes.
     private func converse(
-        _ server: RunningServer, port: Int? = nil, _ pieces: [[UInt8]], closing: Bool = false
+        _ server: RunningServer, port: Int? = nil, _ pieces: [[UInt8]], pause: Duration = .zero
     ) async throws -> String {
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connect(host: "127.0.0.1", port: port ?? server.plainPort) { channel in
@@ -23,7 +23,10 @@ import Testing
         defer { end.cancel() }
         return try await channel.executeThenClose { inbound, outbound in
             do {
-                for piece in pieces { try await outbound.write(ByteBuffer(bytes: piece)) }
+                for piece in pieces {
+                    try await outbound.write(ByteBuffer(bytes: piece))
+                    try await Task.sleep(for: pause)
+                }
             } catch {
                 // The server may have had enough before the last piece.
             }
@@ -120,6 +123,42 @@ import Testing
                 let answer = try await converse(server, [Array(body.utf8)])
                 #expect(answer.hasPrefix("HTTP/1.1 408 "))
             }
+        }
+    }
+
+    @Test func aBodyThatTricklesInRunsOutOfTime() async throws {
+        var limits = HTTPServerLimits()
+        limits.bodyTimeout = .seconds(1)
+        try await withServer(TestHandler(), limits: limits) { server in
+            let head = Array("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n".utf8)
+            let answer = try await converse(
+                server, [head] + Array(repeating: [0x61], count: 8), pause: .milliseconds(300))
+            #expect(answer.hasPrefix("HTTP/1.1 408 "), "\(answer)")
+        }
+    }
+
+    /// Nobody who sends many bodies at once, and finishes none, takes all the memory.
+    @Test func holdsNoMoreBodiesThanItMay() async throws {
+        var limits = HTTPServerLimits()
+        limits.heldBodyBytes = 100_000
+        try await withServer(TestHandler(), limits: limits) { server in
+            let fields = "Host: a\r\nContent-Length: 70000\r\nConnection: close\r\n\r\n"
+            let head = Array("POST /echo HTTP/1.1\r\n\(fields)".utf8)
+            let most = [UInt8](repeating: 0x61, count: 60_000)
+            let rest = [UInt8](repeating: 0x61, count: 10_000)
+            try await withThrowingTaskGroup(of: String.self) { group in
+                group.addTask { try await converse(server, [head + most, [], rest], pause: .milliseconds(500)) }
+                try await Task.sleep(for: .milliseconds(200))
+                let answer = try await converse(server, [head + most + rest])
+                #expect(answer.hasPrefix("HTTP/1.1 503 "), "\(answer.prefix(100))")
+                #expect(answer.contains("Retry-After: 1\r\n"))
+                let small = String(repeating: "b", count: 20_000)
+                #expect(try await server.curl("-f", "-d", small, server.url + "/echo").output == small)
+                #expect(try await group.next()?.hasPrefix("HTTP/1.1 200 ") == true)
+            }
+            // What was held has been given back.
+            let answer = try await converse(server, [head + most + rest])
+            #expect(answer.hasPrefix("HTTP/1.1 200 "))
         }
     }
 

@@ -39,6 +39,8 @@ final class HTTP1ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandle
     private var assembler: RequestAssembler
     private var pending = Deque<HTTPServerRequestPart>()
     private var answer: Answer?
+    /// Whether the time for the body that is on its way runs.
+    private var isBodyTimed = false
     private var isReading = false
     private var readIsHeld = false
     private var needsFlush = false
@@ -50,7 +52,7 @@ final class HTTP1ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandle
         self.lane = lane
         self.peer = peer
         self.decoder = decoder
-        self.assembler = RequestAssembler(peer: peer, limits: core.limits)
+        self.assembler = RequestAssembler(peer: peer, core: core)
     }
 
     /// Puts HTTP/1 at the end of a connection's pipeline.
@@ -93,7 +95,11 @@ final class HTTP1ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandle
     func channelReadComplete(context: ChannelHandlerContext) {
         isReading = false
         if needsFlush { flush() }
-        if assembler.isReceiving { deadline?.set(core.limits.bodyTimeout) }
+        // Once for the whole body: bytes that trickle in would keep it for ever.
+        if assembler.isReceiving, !isBodyTimed {
+            isBodyTimed = true
+            deadline?.set(core.limits.bodyTimeout)
+        }
     }
 
     func read(context: ChannelHandlerContext) {
@@ -162,6 +168,7 @@ final class HTTP1ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandle
 
     private func dispatch(_ request: HTTPRequest, _ head: HTTPRequestHead) {
         deadline?.clear()
+        isBodyTimed = false
         // The decoder stops at a request that asks for an upgrade; if none comes of it, the connection is of no more use.
         let mayUpgrade = head.version == .http1_1 && head.headers.contains(name: "upgrade")
         answer = Answer(
@@ -175,16 +182,14 @@ final class HTTP1ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandle
         let exchange = Exchange(request: request, prepared: prepared, loop: context.eventLoop, sink: self)
         answer?.exchange = exchange
         if !lane.submit(exchange) {
-            respond(.serviceUnavailable, ["Retry-After": "1"], body: ByteBuffer(string: "the server is overloaded\n"))
+            respond(refusing: .serviceUnavailable, "the server is overloaded")
         }
     }
 
     /// Answers a request that is not going to be read any further, and closes.
     private func refuse(_ status: HTTPResponseStatus, _ reason: String) {
         answer = Answer(version: .http1_1, method: .GET, mayUpgrade: false, keepsAlive: false)
-        respond(
-            status, ["Content-Type": "text/plain; charset=utf-8"],
-            body: ByteBuffer(string: "\(status.code) \(status.reasonPhrase): \(reason)\n"))
+        respond(refusing: status, reason)
     }
 
     // MARK: Answers

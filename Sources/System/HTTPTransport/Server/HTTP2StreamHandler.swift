@@ -24,7 +24,7 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
         self.core = core
         self.lane = lane
         self.connection = connection
-        self.assembler = RequestAssembler(peer: peer, limits: core.limits)
+        self.assembler = RequestAssembler(peer: peer, core: core)
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -45,14 +45,14 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
             let head = HTTPResponseHead(version: .http2, status: .continue)
             context.writeAndFlush(wrapOutboundOut(.head(head)), promise: nil)
         case .dispatch(let request, _): dispatch(request, context)
-        case .refuse(let status, let reason): refuse(status, reason)
+        case .refuse(let status, let reason): respond(refusing: status, reason)
         }
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
         if assembler.isReceiving, deadline == nil {
             let deadline = ConnectionDeadline(loop: context.eventLoop) { [weak self] in
-                self?.refuse(.requestTimeout, "the request body did not arrive in time")
+                self?.respond(refusing: .requestTimeout, "the request body did not arrive in time")
             }
             deadline.set(core.limits.bodyTimeout)
             self.deadline = deadline
@@ -87,14 +87,8 @@ final class HTTP2StreamHandler: ChannelInboundHandler {
         let exchange = Exchange(request: request, prepared: prepared, loop: context.eventLoop, sink: self)
         self.exchange = exchange
         if !lane.submit(exchange) {
-            respond(.serviceUnavailable, ["Retry-After": "1"], body: ByteBuffer(string: "the server is overloaded\n"))
+            respond(refusing: .serviceUnavailable, "the server is overloaded")
         }
-    }
-
-    private func refuse(_ status: HTTPResponseStatus, _ reason: String) {
-        respond(
-            status, ["Content-Type": "text/plain; charset=utf-8"],
-            body: ByteBuffer(string: "\(status.code) \(status.reasonPhrase): \(reason)\n"))
     }
 
     private func send(_ part: HTTPServerResponsePart) { context?.write(wrapOutboundOut(part), promise: nil) }

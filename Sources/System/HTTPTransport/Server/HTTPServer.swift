@@ -12,7 +12,15 @@ struct ServerCore: Sendable {
     let handler: any HTTPHandler
     let limits: HTTPServerLimits
     let logger: Logger
+    let bodies: BodyBudget
     let date = HTTPDate()
+
+    init(handler: any HTTPHandler, limits: HTTPServerLimits, logger: Logger) {
+        self.handler = handler
+        self.limits = limits
+        self.logger = logger
+        bodies = BodyBudget(limit: limits.heldBodyBytes)
+    }
 }
 
 /// Serves HTTP/1.1 and HTTP/2, with or without TLS, on any number of listening sockets.

@@ -8,6 +8,9 @@ package import NIOCore
 package struct HTTPServerLimits: Sendable {
     /// The largest request body in bytes; more is answered 413 (upstream: 3 MiB).
     package var bodyBytes = 3 << 20
+    /// All request bodies that are on their way or worked on, together, in bytes; more is answered 503. The product of the limits
+    /// of connections, streams and bodies would be more than any machine has.
+    package var heldBodyBytes = 64 << 20
     /// All header fields of a request together, in bytes; more is answered 431 (Go's default is 1 MiB).
     package var headerBytes = 64 << 10
     /// The number of header fields of a request; more is answered 431.

@@ -18,17 +18,19 @@ struct RequestAssembler {
 
     private enum State {
         case idle
-        case receiving(HTTPRequestHead, ByteBuffer)
+        case receiving(HTTPRequestHead, ByteBuffer, BodyBudget.Share?)
         case refused
     }
 
     private let peer: HTTPPeer
     private let maximumBodyBytes: Int
+    private let budget: BodyBudget
     private var state = State.idle
 
-    init(peer: HTTPPeer, limits: HTTPServerLimits) {
+    init(peer: HTTPPeer, core: ServerCore) {
         self.peer = peer
-        self.maximumBodyBytes = limits.bodyBytes
+        maximumBodyBytes = core.limits.bodyBytes
+        budget = core.bodies
     }
 
     /// Whether a request has begun and is not complete.
@@ -41,10 +43,11 @@ struct RequestAssembler {
         case .head(let head): return receive(head)
         case .body(let bytes): return receive(bytes)
         case .end:
-            guard case .receiving(let head, let body) = state else { return .wait }
+            guard case .receiving(let head, let body, let share) = state else { return .wait }
             state = .idle
-            let request = HTTPRequest(
+            var request = HTTPRequest(
                 method: head.method, uri: head.uri, headers: head.headers, body: body, peer: peer)
+            request.bodyShare = share
             return .dispatch(request, head)
         }
     }
@@ -60,7 +63,7 @@ struct RequestAssembler {
         if let length = head.headers.first(name: "content-length").flatMap(Int.init), length > maximumBodyBytes {
             return refuse(.payloadTooLarge, "the body is larger than \(maximumBodyBytes) bytes")
         }
-        state = .receiving(head, ByteBuffer())
+        state = .receiving(head, ByteBuffer(), nil)
         if head.version == .http1_1, let expectation = head.headers.first(name: "expect") {
             guard expectation.lowercased() == "100-continue" else {
                 return refuse(.expectationFailed, "unknown expectation")
@@ -71,9 +74,13 @@ struct RequestAssembler {
     }
 
     private mutating func receive(_ bytes: ByteBuffer) -> Action {
-        guard case .receiving(let head, var body) = state else { return .wait }
+        guard case .receiving(let head, var body, let share) = state else { return .wait }
         guard body.readableBytes + bytes.readableBytes <= maximumBodyBytes else {
             return refuse(.payloadTooLarge, "the body is larger than \(maximumBodyBytes) bytes")
+        }
+        let grown = share ?? BodyBudget.Share(of: budget)
+        guard grown.grow(by: bytes.readableBytes) else {
+            return refuse(.serviceUnavailable, "too many bodies are on their way; try again")
         }
         state = .idle  // gives up the second reference, so that appending does not copy
         if body.readableBytes == 0 {
@@ -81,7 +88,7 @@ struct RequestAssembler {
         } else {
             body.writeImmutableBuffer(bytes)
         }
-        state = .receiving(head, body)
+        state = .receiving(head, body, grown)
         return .wait
     }
 

@@ -20,3 +20,13 @@ protocol ResponseSink: AnyObject {
     /// Turns the connection into a byte stream after sending the head; nil where that cannot be.
     func upgrade(_ status: HTTPResponseStatus, _ headers: HTTPHeaders) -> ChannelByteStream?
 }
+
+extension ResponseSink {
+    /// Says to the peer why its request is not worked on.
+    func respond(refusing status: HTTPResponseStatus, _ reason: String) {
+        var headers: HTTPHeaders = ["Content-Type": "text/plain; charset=utf-8"]
+        if status == .serviceUnavailable { headers.add(name: "Retry-After", value: "1") }
+        respond(
+            status, headers, body: ByteBuffer(string: "\(status.code) \(status.reasonPhrase): \(reason)\n"))
+    }
+}
