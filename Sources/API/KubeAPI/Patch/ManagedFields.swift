@@ -26,6 +26,10 @@ package enum ManagedFields {
     /// Who makes a write: the field manager that the request names, or the first part of the client's name.
     package static func manager(fieldManager: String, userAgent: String) -> String {
         if !fieldManager.isEmpty { return fieldManager }
+        let plain = userAgent.utf8.prefix { $0 != UInt8(ascii: "/") }
+        if 1...maximumManagerLength ~= plain.count, plain.allSatisfy({ 0x20..<0x7F ~= $0 }) {
+            return String(Substring(plain))
+        }
         let name = userAgent.unicodeScalars.prefix { $0 != "/" }.filter { $0.value >= 0x20 && $0.value != 0x7F }
         var result = ""
         for scalar in name {

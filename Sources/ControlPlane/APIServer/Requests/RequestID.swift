@@ -20,8 +20,8 @@ package struct RequestID: Sendable, CustomStringConvertible {
     /// Longer names are cut off.
     private static let longestName = 64
 
-    /// Tells this run of the agent from others.
-    private static let run = UInt32.random(in: .min ... .max)
+    /// Tells this run of the agent from others; the beginning of the names.
+    private static let run = String(UInt32.random(in: .min ... .max), radix: 16) + "-"
     private static let count = Atomic<UInt64>(0)
 
     private let number: UInt64
@@ -38,6 +38,6 @@ package struct RequestID: Sendable, CustomStringConvertible {
             let plain = name.utf8.prefix(Self.longestName).filter { $0 > 0x20 && $0 < 0x7F }
             if !plain.isEmpty { return String(decoding: plain, as: UTF8.self) }
         }
-        return String(Self.run, radix: 16) + "-" + String(number)
+        return Self.run + String(number)
     }
 }
