@@ -57,6 +57,7 @@ extension Registry {
         do {
             try await served.behaviour.prepare(change, &object)
             try SchemaRules.validate(object, old: nil, served, extra: served.behaviour.problems(change, object))
+            try PodSecurityAdmission.check(change, object)
             SchemaRules.warn(change, object)
             let written = try await store(new: object, served, options)
             await served.behaviour.written(change, written.object)

@@ -99,6 +99,7 @@ extension Registry {
             try SchemaRules.validate(
                 object, old: old, served, subresource: request.subresource,
                 extra: served.behaviour.problems(change, object))
+            try PodSecurityAdmission.check(change, object)
             SchemaRules.warn(change, object)
             let outcome = try await store(object, old, existing, request)
             if case .done(let written) = outcome {
