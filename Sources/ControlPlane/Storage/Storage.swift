@@ -125,11 +125,15 @@ package struct StorageEvent: Sendable {
 
 /// The changes that a watch delivers, for a single consumer; it ends when it is released.
 package protocol StorageWatch: AnyObject, Sendable {
-    /// Waits for changes and returns all that are there, in order and never an empty list; nil when the store closes.
+    /// Waits for changes and returns all that are there, in order; nil when the store closes.
     ///
+    /// The list is empty only after ``interrupt()``.
     /// - Throws: ``StorageError/watchTooSlow`` when the bounded buffer overflowed, `CancellationError` when the task is
     ///   cancelled.
     func next() async throws -> [StorageEvent]?
+
+    /// Has the consumer look up: the call of ``next()`` that waits returns an empty list, or else the first that would wait.
+    func interrupt()
 
     /// Every change up to this revision has been delivered: for bookmarks.
     var deliveredRevision: Revision { get }

@@ -9,6 +9,7 @@ final class WatchBuffer: StorageWatch {
         var delivered: Revision
         var isOverflown = false
         var isClosed = false
+        var isInterrupted = false
         var consumer: CheckedContinuation<[StorageEvent]?, any Error>?
     }
 
@@ -63,6 +64,11 @@ final class WatchBuffer: StorageWatch {
         wake()
     }
 
+    func interrupt() {
+        state.withLock { $0.isInterrupted = true }
+        wake()
+    }
+
     private static func take(_ state: inout State) -> Outcome {
         if state.isOverflown { return .resume(.failure(StorageError.watchTooSlow)) }
         if let last = state.events.last {
@@ -70,7 +76,10 @@ final class WatchBuffer: StorageWatch {
             state.delivered = last.revision
             return .resume(.success(state.events))
         }
-        return state.isClosed ? .resume(.success(nil)) : .wait
+        if state.isClosed { return .resume(.success(nil)) }
+        guard state.isInterrupted else { return .wait }
+        state.isInterrupted = false
+        return .resume(.success([]))
     }
 
     func next() async throws -> [StorageEvent]? {

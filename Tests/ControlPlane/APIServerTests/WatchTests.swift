@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTransport
 import JSON
 import KubeAPI
 import KubeClient
+import NIOCore
+import Storage
 import Testing
 
 @testable import APIServer
@@ -72,5 +75,55 @@ import Testing
                 configMaps, namespace: nil, options: .init(resourceVersion: first.resourceVersion))
         }
         #expect(error?.isExpired == true)
+    }
+
+    /// The end of a watch's time, or of the time between two bookmarks, must not tear the connection of a slow reader.
+    @Test func aSlowReaderGetsTheRestWhenTheTimeIsUp() async throws {
+        let test = try await TestRegistry()
+        let served = try test.registry.served(configMaps)
+        let watch = try await test.registry.watch(
+            served, namespace: "default", options: .init(resourceVersion: String(test.storage.snapshot().revision)))
+        let body = WatchBody(
+            watch: watch, presentation: .init(negotiated: .json, served: served, includeObject: "", now: 0),
+            registry: test.registry, allowsBookmarks: true, duration: .milliseconds(300))
+        let reader = SlowReader()
+        async let writing: Void = body.write(to: reader)
+        await reader.waitForWrites(1)
+        _ = try await test.client.create(configMaps, object: configMap("a"))
+        await reader.waitForWrites(2)
+        // Longer than the watch lasts; its last event is on its way all the time.
+        try await Task.sleep(for: .milliseconds(600))
+        await reader.goOn()
+        try await writing
+        #expect(await reader.text.contains("\"name\":\"a\""))
+        #expect(await reader.text.contains("BOOKMARK"))
+    }
+}
+
+/// A client that takes what is written to it only when it is told to.
+private actor SlowReader: HTTPBodyWriter {
+    private(set) var text = ""
+    private var writes = 0
+    private var isTaking = false
+    private var held: [CheckedContinuation<Void, Never>] = []
+
+    func write(_ bytes: ByteBuffer) async throws {
+        text += String(buffer: bytes)
+        writes += 1
+        // The first one is the answer's head.
+        if !isTaking, writes > 1 { await withCheckedContinuation { held.append($0) } }
+        try Task.checkCancellation()
+    }
+
+    func rest() async {}
+
+    func waitForWrites(_ count: Int) async {
+        while writes < count { await Task.yield() }
+    }
+
+    func goOn() {
+        isTaking = true
+        for continuation in held { continuation.resume() }
+        held = []
     }
 }

@@ -74,6 +74,17 @@ extension StorageConformance {
             let value = try await store.create("/k")
             #expect(try await watch.take(1).first?.revision == value.revision)
         },
+        StorageConformance("can be woken, and loses nothing by it") { store in
+            let watch = try store.watch(prefix: "", after: store.snapshot().revision)
+            async let waiting = watch.next()
+            watch.interrupt()
+            #expect(try await waiting?.isEmpty == true)
+            // Changes go first.
+            let value = try await store.create("/k")
+            watch.interrupt()
+            #expect(try await watch.next()?.first?.revision == value.revision)
+            #expect(try await watch.next()?.isEmpty == true)
+        },
         StorageConformance("tells idle watches how far they have come") { store in
             let watch = try store.watch(prefix: "/quiet/", after: store.snapshot().revision)
             let value = try await store.create("/loud/1")

@@ -5,6 +5,7 @@ import JSON
 import KubeAPI
 import NIOCore
 import Storage
+import Synchronization
 
 /// Writes a watch to its connection: one loop, which ends with the connection or the watch's time.
 struct WatchBody: Sendable {
@@ -84,14 +85,21 @@ struct WatchBody: Sendable {
         }
     }
 
+    /// A time between two bookmarks. Its end waits for a write that is on its way: to cancel that would tear the connection of a
+    /// client that is merely slow.
+    private final class Period: Sendable {
+        let isOver = Atomic(false)
+    }
+
     /// Writes changes for a time; true when there will be no more.
     private func pump(
         _ writer: any HTTPBodyWriter, _ encoder: WatchEventEncoder, for period: Duration
     ) async throws -> (Bool, WatchEventEncoder) {
-        try await withThrowingTaskGroup(of: (Bool, WatchEventEncoder)?.self) { group in
+        let current = Period()
+        return try await withThrowingTaskGroup(of: (Bool, WatchEventEncoder)?.self) { group in
             group.addTask {
                 var encoder = encoder
-                while true {
+                while !current.isOver.load(ordering: .relaxed) {
                     do {
                         guard let events = try await watch.next() else { return (true, encoder) }
                         var buffer = ByteBuffer()
@@ -101,20 +109,28 @@ struct WatchBody: Sendable {
                         // The first change of a quiet time goes out at once; those of a busy time go together.
                         await writer.rest()
                     } catch is CancellationError {
-                        // Either the period is over or the request is.
+                        // The request is over.
                         return (false, encoder)
                     }
                 }
+                return (false, encoder)
             }
             group.addTask {
-                // A cancelled sleep ends the period as well.
-                try? await Task.sleep(for: period, tolerance: .seconds(2))
+                do {
+                    try await Task.sleep(for: period, tolerance: .seconds(2))
+                } catch {
+                    // There is nothing to wait for any more.
+                    return nil
+                }
+                current.isOver.store(true, ordering: .relaxed)
+                watch.interrupt()
                 return nil
             }
             var outcome: (Bool, WatchEventEncoder)?
             while let finished = try await group.next() {
+                guard let finished else { continue }
+                outcome = finished
                 group.cancelAll()
-                if let finished { outcome = finished }
             }
             try Task.checkCancellation()
             return outcome ?? (true, encoder)

@@ -47,7 +47,8 @@ final class ObjectWatch: Sendable {
         self.marksInitialEnd = marksInitialEnd
     }
 
-    /// Waits for changes; nil when the store closes, and an empty list when none of them is the client's.
+    /// Waits for changes; nil when the store closes, and an empty list when none of them is the client's or ``interrupt()`` was
+    /// called.
     ///
     /// Cancellation throws `CancellationError` and loses nothing: the next call goes on where this one stopped.
     func next() async throws -> [ObjectEvent]? {
@@ -57,6 +58,9 @@ final class ObjectWatch: Sendable {
         }
         return try batch.compactMap(translate)
     }
+
+    /// Has the consumer look up from its waiting.
+    func interrupt() { source.interrupt() }
 
     /// Every change up to this revision has been returned by ``next()``.
     var deliveredRevision: Revision { max(source.deliveredRevision, startRevision) }

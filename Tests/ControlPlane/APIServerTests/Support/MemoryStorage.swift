@@ -102,6 +102,7 @@ private final class MemoryWatch: StorageWatch {
     private let storage: MemoryStorage
     private let prefix: String
     private let delivered: Mutex<Revision>
+    private let isInterrupted = Mutex(false)
 
     init(_ storage: MemoryStorage, prefix: String, after revision: Revision) {
         self.storage = storage
@@ -110,6 +111,8 @@ private final class MemoryWatch: StorageWatch {
     }
 
     var deliveredRevision: Revision { delivered.withLock { $0 } }
+
+    func interrupt() { isInterrupted.withLock { $0 = true } }
 
     func next() async throws -> [StorageEvent]? {
         while true {
@@ -120,6 +123,11 @@ private final class MemoryWatch: StorageWatch {
             }
             delivered.withLock { $0 = max($0, newest) }
             if !events.isEmpty { return events }
+            let isInterrupted = isInterrupted.withLock { flag in
+                defer { flag = false }
+                return flag
+            }
+            if isInterrupted { return [] }
             // A test store may poll.
             try await Task.sleep(for: .milliseconds(2))
         }
