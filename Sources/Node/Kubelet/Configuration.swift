@@ -22,8 +22,10 @@ package struct KubeletConfiguration: Sendable {
     /// The cluster's DNS servers; empty where there is none yet.
     package var clusterDNS: [String] = []
     package var clusterDomain = "cluster.local"
-    /// The resolv.conf(5) that pods with `dnsPolicy: Default` get.
+    /// The resolv.conf(5) that pods with `dnsPolicy: Default` get, unless it names only servers of this machine itself.
     package var resolverPath = "/etc/resolv.conf"
+    /// The servers behind systemd-resolved's stub, which listens on a loopback address (kubeadm: resolvConf).
+    package var resolvedPath = "/run/systemd/resolve/resolv.conf"
     package var maxPods = 110
     /// Bytes that are kept back from pods.
     package var reservedMemory: Int64 = 0

@@ -140,6 +140,29 @@ struct VolumeTests {
         #expect(text.hasSuffix("# Entries added by HostAliases.\n192.0.2.9\ta\tb\n"))
     }
 
+    @Test("pods get the servers behind a resolver that listens on this machine alone")
+    func stubResolver() {
+        let configuration = KubeletConfiguration(
+            nodeName: "n", hostname: "n", addresses: [], stateDirectory: "", runDirectory: "", version: "",
+            runtimeVersion: "")
+        func machine(_ usual: String, _ behind: String) -> ResolverConfiguration {
+            ResolverConfiguration.ofMachine(configuration) { $0 == configuration.resolverPath ? usual : behind }
+        }
+        let real = "nameserver 192.0.2.53\n"
+        #expect(machine("nameserver 127.0.0.53\n", real).servers == ["192.0.2.53"])
+        #expect(machine("nameserver 127.0.0.53\nnameserver ::1\n", real).servers == ["192.0.2.53"])
+        #expect(machine("nameserver 127.0.0.1\n", "").servers == ["127.0.0.1"])
+        let mixed = machine("nameserver 127.0.0.1\nnameserver 192.0.2.1\n", real)
+        #expect(mixed.servers == ["127.0.0.1", "192.0.2.1"])
+        func servers(_ spec: JSON) -> [String] {
+            ResolverConfiguration(
+                pod: MachineDriver.pod(spec), host: mixed, clusterServers: [], clusterDomain: "cluster.local"
+            ).servers
+        }
+        #expect(servers(["dnsPolicy": "Default"]) == ["192.0.2.1"])
+        #expect(servers(["hostNetwork": true]) == ["127.0.0.1", "192.0.2.1"])
+    }
+
     @Test("resolv.conf by policy")
     func resolver() {
         let host = ResolverConfiguration(parsing: "nameserver 192.0.2.53\nsearch example.org\noptions rotate\n")

@@ -69,6 +69,23 @@ package struct ResolverConfiguration: Hashable, Sendable {
         }
     }
 
+    /// The machine's own, as pods are to have it: systemd-resolved's servers where its stub is all that the file names.
+    ///
+    /// - Parameter read: A file's text, empty where there is none.
+    static func ofMachine(
+        _ configuration: KubeletConfiguration, read: (String) throws -> String
+    ) rethrows -> ResolverConfiguration {
+        let usual = ResolverConfiguration(parsing: try read(configuration.resolverPath))
+        guard !usual.servers.isEmpty, usual.servers.allSatisfy(isLoopback) else { return usual }
+        let behind = ResolverConfiguration(parsing: try read(configuration.resolvedPath))
+        return behind.servers.isEmpty ? usual : behind
+    }
+
+    /// Whether a server is on the machine that asks: in a network of its own a pod would ask itself.
+    private static func isLoopback(_ server: String) -> Bool {
+        server.hasPrefix("127.") || server == "::1" || server.lowercased().hasPrefix("::ffff:127.")
+    }
+
     /// The pod's own, by its `dnsPolicy` and `dnsConfig` (upstream: dns.Configurer.GetPodDNS).
     package init(pod: Pod, host: ResolverConfiguration, clusterServers: [String], clusterDomain: String) {
         let policy = pod.spec["dnsPolicy"]?.string ?? "ClusterFirst"
@@ -79,7 +96,9 @@ package struct ResolverConfiguration: Hashable, Sendable {
         case _ where usesCluster && !clusterServers.isEmpty:
             let own = ["\(pod.namespace).svc.\(clusterDomain)", "svc.\(clusterDomain)", clusterDomain]
             self.init(servers: clusterServers, searches: own + host.searches, options: ["ndots:5"])
-        default: self = host
+        default:
+            self = host
+            if !pod.hostNetwork { servers.removeAll(where: Self.isLoopback) }
         }
         append(pod.spec["dnsConfig"] ?? .null)
     }

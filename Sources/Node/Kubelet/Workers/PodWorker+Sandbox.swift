@@ -170,7 +170,7 @@ extension PodWorker {
                 hosts = PodFiles.hosts(of: pod, addresses: sandbox.addresses, domain: configuration.clusterDomain)
             }
             let resolver = ResolverConfiguration(
-                pod: pod, host: ResolverConfiguration(parsing: try Self.text(of: configuration.resolverPath)),
+                pod: pod, host: try ResolverConfiguration.ofMachine(configuration, read: Self.text),
                 clusterServers: configuration.clusterDNS, clusterDomain: configuration.clusterDomain)
             for (name, text) in [
                 ("etc-hosts", hosts), ("resolv.conf", resolver.text), ("hostname", "\(sandbox.hostname)\n"),
