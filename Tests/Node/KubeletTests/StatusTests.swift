@@ -258,6 +258,33 @@ struct StatusTests {
         #expect(ResourceSettings.pod(pod([:])).cpuQuota == nil)
     }
 
+    @Test("a pod's group has room for sidecars beside init and main containers")
+    func sidecarResources() {
+        func container(_ name: String, _ cpu: String, _ memory: String, sidecar: Bool = false) -> JSON {
+            var result: JSON = [
+                "name": .string(name),
+                "resources": [
+                    "requests": ["cpu": .string(cpu)], "limits": ["memory": .string(memory), "cpu": .string(cpu)],
+                ],
+            ]
+            if sidecar { result["restartPolicy"] = "Always" }
+            return result
+        }
+        // The init container runs beside the first sidecar only; the main container beside both.
+        let initContainers: JSON = [
+            container("s1", "100m", "10Mi", sidecar: true), container("i", "100m", "90Mi"),
+            container("s2", "200m", "20Mi", sidecar: true),
+        ]
+        let settings = ResourceSettings.pod(
+            MachineDriver.pod(["initContainers": initContainers, "containers": [container("c", "300m", "30Mi")]]))
+        #expect(settings.memoryLimit == 100 << 20)
+        #expect(settings.cpuShares == ResourceSettings.shares(milliCPU: 600))
+        let unlimited: JSON = ["name": "s3", "restartPolicy": "Always"]
+        let open = ResourceSettings.pod(
+            MachineDriver.pod(["initContainers": [unlimited], "containers": [container("c", "300m", "30Mi")]]))
+        #expect(open.memoryLimit == nil)
+    }
+
     @Test("request targets are decoded")
     func targets() {
         let target = RequestTarget("/exec/ns/pod/c?command=sh&command=-c&command=echo%20a%2Bb&tty=true&x=1+2")

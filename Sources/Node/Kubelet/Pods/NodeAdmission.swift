@@ -173,10 +173,21 @@ extension Pod {
     /// What the pod requests as a whole: its main containers and sidecars, or its largest init container if that is
     /// more. Thousandths for `cpu`, else units.
     package func request(_ resource: String) -> Int64 {
-        let amount = { (container: PodContainer) -> Int64 in
+        let overhead = spec["overhead"]?[resource]
+        let extra = (resource == "cpu" ? ResourceAmount.milli(overhead) : ResourceAmount.units(overhead)) ?? 0
+        let whole = ownResources.flatMap { $0["requests"]?[resource] ?? $0["limits"]?[resource] }
+        let own = resource == "cpu" ? ResourceAmount.milli(whole) : ResourceAmount.units(whole)
+        if let own { return own + extra }
+        let containers = peak { container in
             let request = container.resources["requests"]?[resource] ?? container.resources["limits"]?[resource]
             return (resource == "cpu" ? ResourceAmount.milli(request) : ResourceAmount.units(request)) ?? 0
         }
+        return containers + extra
+    }
+
+    /// The most that containers which run at one time take together: an init container runs beside the sidecars before it, and the
+    /// main containers beside all of them (upstream: AggregateContainerRequests, AggregateContainerLimits).
+    func peak(of amount: (PodContainer) -> Int64) -> Int64 {
         var sidecars: Int64 = 0
         var largest: Int64 = 0
         for container in initContainers {
@@ -187,12 +198,7 @@ extension Pod {
                 largest = max(largest, sidecars + amount(container))
             }
         }
-        let overhead = spec["overhead"]?[resource]
-        let extra = (resource == "cpu" ? ResourceAmount.milli(overhead) : ResourceAmount.units(overhead)) ?? 0
-        let whole = ownResources.flatMap { $0["requests"]?[resource] ?? $0["limits"]?[resource] }
-        let own = resource == "cpu" ? ResourceAmount.milli(whole) : ResourceAmount.units(whole)
-        if let own { return own + extra }
-        return max(largest, containers.reduce(sidecars) { $0 + amount($1) }) + extra
+        return max(largest, containers.reduce(sidecars) { $0 + amount($1) })
     }
 
     fileprivate var claimedPorts: [(number: Int, transport: String, address: String)] {

@@ -100,8 +100,8 @@ package enum ResourceSettings {
         }
     }
 
-    /// The pod's own group: its place by quality of service, and its limits: those that it states as a whole, or of memory the
-    /// sum where all containers have one. Microseconds of CPU time per 100 ms, and bytes.
+    /// The pod's own group: its place by quality of service, and its limits: those that it states as a whole, or of memory what
+    /// those that run at one time have where all have one. Microseconds of CPU time per 100 ms, and bytes.
     package static func pod(
         _ pod: Pod
     ) -> (parent: String, cpuShares: UInt64, cpuQuota: Int64?, memoryLimit: Int64?) {
@@ -111,38 +111,24 @@ package enum ResourceSettings {
         case .burstable: parent = "/kubepods/burstable"
         case .bestEffort: parent = "/kubepods/besteffort"
         }
-        var milli: Int64 = 0
-        var memory: Int64? = 0
-        for container in pod.containers {
-            let resources = container.resources
-            milli +=
-                ResourceAmount.milli(resources["requests"]?["cpu"]) ?? ResourceAmount.milli(resources["limits"]?["cpu"])
-                ?? 0
-            if let limit = ResourceAmount.units(resources["limits"]?["memory"]), let sum = memory {
-                memory = sum + limit
-            } else {
-                memory = nil
-            }
+        // One container without a limit makes the sum of the others' meaningless.
+        let memoryLimits = (pod.initContainers + pod.containers).map {
+            ResourceAmount.units($0.resources["limits"]?["memory"]) ?? 0
         }
-        // Init containers may need more than the main ones together.
-        for container in pod.initContainers {
-            guard let limit = ResourceAmount.units(container.resources["limits"]?["memory"]), let sum = memory else {
-                memory = nil
-                break
-            }
-            memory = container.kind == .sidecar ? sum + limit : max(sum, limit)
+        var memory: Int64?
+        if memoryLimits.allSatisfy({ $0 > 0 }) {
+            memory = pod.peak { ResourceAmount.units($0.resources["limits"]?["memory"]) ?? 0 }
         }
         var ownLimit: Int64?
         if let own = pod.ownResources {
-            let (requests, limits) = (own["requests"], own["limits"])
+            let limits = own["limits"]
             ownLimit = ResourceAmount.milli(limits?["cpu"]).flatMap { $0 > 0 ? $0 : nil }
-            milli = ResourceAmount.milli(requests?["cpu"]) ?? ResourceAmount.milli(limits?["cpu"]) ?? milli
             memory = ResourceAmount.units(limits?["memory"]) ?? memory
         }
         // What the pod costs beside its containers counts on top (upstream: ResourceConfigForPod).
         let overhead = pod.spec["overhead"]
         let extra = ResourceAmount.milli(overhead?["cpu"]) ?? 0
         if let limit = memory { memory = limit + (ResourceAmount.units(overhead?["memory"]) ?? 0) }
-        return (parent, shares(milliCPU: milli + extra), ownLimit.map { quota(milliCPU: $0 + extra) }, memory)
+        return (parent, shares(milliCPU: pod.request("cpu")), ownLimit.map { quota(milliCPU: $0 + extra) }, memory)
     }
 }
