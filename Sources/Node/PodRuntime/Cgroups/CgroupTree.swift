@@ -148,6 +148,19 @@ package struct CgroupUsage: Hashable, Sendable {
     package var workingSet: UInt64 = 0
     package var resident: UInt64 = 0
     package var processes: UInt64 = 0
+
+    /// Takes the whole machine's memory from a proc_meminfo(5), as a group's would be counted: anonymous memory and files, of
+    /// which the kernel can drop the inactive ones (runc: rootStatsFromMeminfo).
+    mutating func setMemory(meminfo: String) {
+        var bytes: [Substring: UInt64] = [:]
+        for line in meminfo.split(separator: "\n") {
+            let words = line.split(whereSeparator: { $0 == " " || $0 == "\t" })
+            if words.count >= 2 { bytes[words[0].dropLast()] = UInt64(words[1]).map { $0 * 1024 } }
+        }
+        resident = bytes["AnonPages", default: 0]
+        memory = ["Cached", "Buffers", "SwapCached"].reduce(resident) { $0 + bytes[$1, default: 0] }
+        workingSet = memory - min(memory, bytes["Inactive(file)", default: 0])
+    }
 }
 
 extension CgroupTree {
@@ -169,6 +182,13 @@ extension CgroupTree {
         }
         if isUnified {
             usage.cpuNanoseconds = field("cpu", "cpu.stat", "usage_usec") * 1000
+            // The kernel counts no memory for the root of all groups.
+            if path == "/", let text = try? Files.readText("/proc/meminfo"),
+                !Files.exists("\(Self.root)/memory.current")
+            {
+                usage.setMemory(meminfo: text)
+                return usage
+            }
             usage.memory = number("memory", "memory.current")
             usage.resident = field("memory", "memory.stat", "anon")
         } else {
