@@ -134,7 +134,7 @@ final class PodDirector: Sendable {
     func refreshVolumes(of uids: Set<String>) {
         for uid in uids {
             guard let worker = worker(uid: uid) else { continue }
-            context.nursery.start { await worker.refreshVolumes() }
+            context.nursery.start { await worker.volumesChanged() }
         }
     }
 

@@ -39,6 +39,25 @@ struct VolumeTests {
         #expect(try Files.linkTarget("\(path)/a") == "..data/a")
     }
 
+    @Test("what a crash or a failure left of a change is put right")
+    func atomicWriteAfterCrash() throws {
+        let path = try scratch()
+        defer { try? Files.removeTree(path) }
+        let volume = AtomicDirectory(path: path)
+        let file = VolumeFile(content: Array("1".utf8), mode: 0o644)
+        try volume.write(["a": file, "b": file], stamp: "s1")
+        // As if the agent had been killed between the data and the names, and once while it wrote files.
+        try Files.remove("\(path)/b")
+        try Files.makeDirectories("\(path)/..s0.dead")
+        #expect(try !volume.write(["a": file, "b": file], stamp: "s2"))
+        #expect(try text("\(path)/b") == "1")
+        #expect(try Files.names(in: path).filter { $0.hasPrefix("..s") }.count == 1)
+        // A directory cannot be written over a file.
+        #expect(throws: (any Error).self) { try volume.write(["x": file, "x/y": file], stamp: "s3") }
+        #expect(try Files.names(in: path).filter { $0.hasPrefix("..s") }.count == 1)
+        #expect(try text("\(path)/a") == "1")
+    }
+
     @Test("a group may read what it shares")
     func group() throws {
         let path = try scratch()

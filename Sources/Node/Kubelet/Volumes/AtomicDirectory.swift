@@ -39,16 +39,36 @@ package struct AtomicDirectory {
         let link = "\(path)/\(Self.dataLink)"
         // No link yet: the volume is new.
         let old = try? Files.linkTarget(link)
-        if let old, try holds(files, in: "\(path)/\(old)") { return false }
-        let fresh = "..\(stamp).\(hexadecimal(try randomBytes(count: 4)))"
-        try fill("\(path)/\(fresh)", files)
-        let temporary = "\(path)/..data_tmp"
-        try Files.remove(temporary)
-        try Files.makeLink(temporary, to: fresh)
-        try Files.rename(temporary, to: link)
+        let isCurrent = try old.map { try holds(files, in: "\(path)/\($0)") } ?? false
+        if !isCurrent { try replaceData(with: files, stamp: stamp) }
+        // Always: a crash may have come between the data and the names, or what is no longer needed.
         try linkNames(of: files)
-        if let old { try Files.removeTree("\(path)/\(old)") }
-        return true
+        try removeStale()
+        return !isCurrent
+    }
+
+    private func replaceData(with files: [String: VolumeFile], stamp: String) throws {
+        let fresh = "..\(stamp).\(hexadecimal(try randomBytes(count: 4)))"
+        let temporary = "\(path)/..data_tmp"
+        do {
+            try fill("\(path)/\(fresh)", files)
+            try Files.remove(temporary)
+            try Files.makeLink(temporary, to: fresh)
+            try Files.rename(temporary, to: "\(path)/\(Self.dataLink)")
+        } catch {
+            // The next attempt removes what cannot be removed now; why there is one is the first error.
+            try? Files.removeTree("\(path)/\(fresh)")
+            throw error
+        }
+    }
+
+    /// Removes directories that `..data` does not lead to.
+    private func removeStale() throws {
+        let current = try Files.linkTarget("\(path)/\(Self.dataLink)")
+        for name in try Files.names(in: path)
+        where name.hasPrefix("..") && name != Self.dataLink && name != current {
+            try Files.removeTree("\(path)/\(name)")
+        }
     }
 
     private func holds(_ files: [String: VolumeFile], in directory: String) throws -> Bool {

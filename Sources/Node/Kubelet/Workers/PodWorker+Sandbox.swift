@@ -13,7 +13,7 @@ extension PodWorker {
     func mountVolumes() async {
         do {
             let volumes = context.volumes(of: pod, podAddresses: addresses)
-            let renewal = try await volumes.setUp()
+            let renewal = try await volumeGate.run { try await volumes.setUp() }
             mailbox.post(.volumesMounted)
             await withDiscardingTaskGroup { group in
                 group.addTask { await self.keepVolumesFresh(renewal) }
@@ -31,23 +31,35 @@ extension PodWorker {
     /// Writes tokens anew before they expire; it sleeps in between, for hours mostly.
     private func keepVolumesFresh(_ first: Int64?) async {
         var renewal = first
-        while let time = renewal, !Task.isCancelled {
+        while let time = renewal {
             let wait = max(10, time - context.clock.now().wallSeconds)
             do { try await Task.sleep(for: .seconds(wait)) } catch { return }
+            if !hasVolumes { return }
             renewal = await refreshVolumes() ?? (context.clock.now().wallSeconds + 60)
         }
     }
 
-    /// Brings volumes that are made from objects up to date; gives the time of the next renewal.
+    /// Takes in that an object, or the pod itself, says something else now; several changes may become one refresh.
+    func volumesChanged() async {
+        if claimRefresh() { await refreshVolumes() }
+    }
+
+    /// Brings volumes that are made from objects up to date; gives the time of the next renewal. Volumes that have been taken
+    /// down stay so.
     @discardableResult
-    func refreshVolumes() async -> Int64? {
-        do {
-            return try await context.volumes(of: pod, podAddresses: addresses).refresh()
-        } catch {
-            if !(error is CancellationError) {
-                context.event(pod, isWarning: true, "FailedMount", "\(error)")
+    private func refreshVolumes() async -> Int64? {
+        await volumeGate.run {
+            // From here on the objects are read: what changes later takes a refresh of its own.
+            refreshBegins()
+            guard hasVolumes else { return nil }
+            do {
+                return try await context.volumes(of: pod, podAddresses: addresses).refresh()
+            } catch {
+                if !(error is CancellationError) {
+                    context.event(pod, isWarning: true, "FailedMount", "\(error)")
+                }
+                return nil
             }
-            return nil
         }
     }
 
@@ -71,7 +83,8 @@ extension PodWorker {
 
     func unmountVolumes() async {
         do {
-            try await context.volumes(of: pod, podAddresses: []).tearDown()
+            let volumes = context.volumes(of: pod, podAddresses: [])
+            try await volumeGate.run { try await volumes.tearDown() }
         } catch {
             logger.warning("A pod's volumes could not be taken down", metadata: ["error": "\(error)"])
         }

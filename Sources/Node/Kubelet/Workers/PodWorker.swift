@@ -17,6 +17,8 @@ final class PodWorker: Sendable {
     let uid: String
     let mailbox = Mailbox()
     let publisher: StatusPublisher
+    /// Held while the pod's volumes are written or taken down, so that no older state of an object overtakes a newer one.
+    let volumeGate = SerialGate()
     private let state: Mutex<State>
 
     private struct State {
@@ -29,6 +31,8 @@ final class PodWorker: Sendable {
         var alarm: Cancellation?
         var alarmAt: Int64?
         var sandbox: Sandbox?
+        /// Whether somebody waits to write the volumes with what their objects then say.
+        var isRefreshDue = false
         /// End when nothing of the pod is left on the machine: of those who wait for that, a shutdown and pods that come instead.
         var down: [BoundedChannel<Void>] = []
     }
@@ -80,10 +84,12 @@ final class PodWorker: Sendable {
             watchAdopted()
             publish()
             while let event = await mailbox.next() {
-                if case .podUpdated(let new) = event, showsChange(from: pod, to: new) {
-                    children.start { await self.refreshVolumes() }
-                }
+                let old = pod
                 let actions = step(event)
+                // Only now does a refresh find the new pod.
+                if case .podUpdated(let new) = event, showsChange(from: old, to: new) {
+                    children.start { await self.volumesChanged() }
+                }
                 perform(actions, children)
                 if actions.contains(.publishStatus) { publish() }
                 if actions.contains(.finishDeletion) {
@@ -269,6 +275,22 @@ final class PodWorker: Sendable {
     func beginStop(of container: String, _ id: String) -> Bool {
         state.withLock { $0.stops.updateValue(id, forKey: container) != id }
     }
+
+    /// Whether the pod's containers have to go.
+    var isEnding: Bool { state.withLock { $0.machine.ending != nil } }
+
+    /// Notes that what volumes show has changed; false if a refresh that has still to begin will see it.
+    func claimRefresh() -> Bool {
+        state.withLock { state in
+            defer { state.isRefreshDue = true }
+            return !state.isRefreshDue
+        }
+    }
+
+    func refreshBegins() { state.withLock { $0.isRefreshDue = false } }
+
+    /// Whether the pod's volumes are there, or about to be.
+    var hasVolumes: Bool { state.withLock { [.mounting, .ready].contains($0.machine.volumes) } }
 
     func setSandbox(_ sandbox: Sandbox?) { state.withLock { $0.sandbox = sandbox } }
 }
