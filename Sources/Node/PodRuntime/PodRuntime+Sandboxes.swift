@@ -31,9 +31,15 @@ extension PodRuntime {
         if PodScope(path: cgroup) == nil {
             try cgroups.makePodGroup(cgroup, sandbox.limits)
         }
-        if !spec.usesHostIPC { try mountSharedMemory(sandbox.sharedMemoryPath) }
-        try joinNamespaces(spec, directory, &sandbox)
-        try write(sandbox)
+        do {
+            if !spec.usesHostIPC { try mountSharedMemory(sandbox.sharedMemoryPath) }
+            try joinNamespaces(spec, directory, &sandbox)
+            try write(sandbox)
+        } catch {
+            // Nobody would know of the group. One with processes belongs to a sandbox that was there before, and stays.
+            if PodScope(path: cgroup) == nil { try? cgroups.remove(cgroup) }
+            throw error
+        }
         return sandbox
     }
 

@@ -118,6 +118,26 @@ struct PodEndingTests {
         #expect(pod.actions.contains(.removeSandbox))
     }
 
+    @Test("what a failed sandbox left is removed with the pod")
+    func deletedAfterFailedSandbox() {
+        var pod = MachineDriver(PodMachineTests.one)
+        pod.handle(.volumesMounted)
+        pod.handle(.sandboxFailed("no space left on device"))
+        pod.delete(grace: 30)
+        #expect(pod.actions.contains(.removeSandbox))
+    }
+
+    @Test("volumes of a pod that was deleted while nobody looked are taken down")
+    func adoptedDeleted() {
+        let metadata: JSON = ["deletionTimestamp": "2026-01-01T00:00:00Z", "deletionGracePeriodSeconds": 30]
+        let running = MachineDriver.pod(PodMachineTests.one, metadata: metadata, status: ["phase": "Running"])
+        var machine = PodMachine(pod: running, startTime: 0)
+        let now = Moment(wallSeconds: 0, uptimeMilliseconds: 0)
+        let actions = machine.adopt([:], sandboxAddresses: nil, volumesReady: false, now: now)
+        #expect(actions.contains(.unmountVolumes) && actions.contains(.removeSandbox))
+        #expect(!actions.contains(.finishDeletion))
+    }
+
     @Test("the active deadline fails the pod")
     func deadline() {
         var spec = PodMachineTests.one

@@ -228,16 +228,16 @@ extension PodMachine {
     }
 
     private mutating func cleanUp() {
+        // Nothing that is known is not nothing that is there: an attempt that failed, or an earlier run of the agent, may
+        // have left parts of it.
         switch sandbox {
-        case .none: sandbox = .removed
-        case .ready:
+        case .none, .ready:
             sandbox = .removing
             actions.append(.removeSandbox)
         case .creating, .removing, .removed: break
         }
         switch volumes {
-        case .none: volumes = .removed
-        case .ready:
+        case .none, .ready:
             // Mounts inside the sandbox's containers are gone by now.
             volumes = .unmounting
             actions.append(.unmountVolumes)
