@@ -2,6 +2,7 @@
 
 import JSON
 import KubeAPI
+import PKI
 import Testing
 
 @testable import Kubelet
@@ -136,6 +137,39 @@ struct PodEndingTests {
         let actions = machine.adopt([:], sandboxAddresses: nil, volumesReady: false, now: now)
         #expect(actions.contains(.unmountVolumes) && actions.contains(.removeSandbox))
         #expect(!actions.contains(.finishDeletion))
+    }
+
+    @Test("the active deadline does not depend on the wall clock while the agent runs")
+    func deadlineAfterClockJump() {
+        var spec = PodMachineTests.one
+        spec["activeDeadlineSeconds"] = 60
+        var pod = MachineDriver(spec)
+        pod.prepare()
+        pod.launch("c")
+        pod.now.wallSeconds += 1_000_000
+        pod.wait(seconds: 59)
+        #expect(pod.stops("c") == nil && pod.wakeUpSeconds == 1)
+        pod.now.wallSeconds -= 2_000_000
+        pod.wait(seconds: 1)
+        #expect(pod.stops("c") == 30)
+    }
+
+    @Test("time before the agent's start counts towards the active deadline if the clock was set")
+    func adoptedDeadline() {
+        func left(since startTime: Int64, now wall: Int64) -> Int64? {
+            var spec = PodMachineTests.one
+            spec["activeDeadlineSeconds"] = 60
+            var machine = PodMachine(pod: MachineDriver.pod(spec), startTime: startTime)
+            let now = Moment(wallSeconds: wall, uptimeMilliseconds: 5000)
+            let actions = machine.adopt([:], sandboxAddresses: nil, volumesReady: false, now: now)
+            for action in actions { if case .wakeUp(let uptime) = action { return (uptime - 5000) / 1000 } }
+            return nil
+        }
+        let now = Validity.plausibleNow + 1000
+        #expect(left(since: now - 20, now: now) == 40)
+        #expect(left(since: now - 100, now: now) == nil)
+        #expect(left(since: 30, now: now) == 60)
+        #expect(left(since: now, now: 30) == 60)
     }
 
     @Test("the active deadline fails the pod")

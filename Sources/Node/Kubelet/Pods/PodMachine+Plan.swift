@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import PKI
+
 /// What has to be done next, from the facts alone.
 extension PodMachine {
     mutating func plan(now: Moment) {
         wakeUp = nil
         if isFinished { return }
+        if activeSince == nil { activeSince = now.uptimeMilliseconds - activeTime(before: now) * 1000 }
         checkDeletion(now)
         checkDeadline(now)
         if ending == nil { checkCompletion(now) }
@@ -28,13 +31,17 @@ extension PodMachine {
         }
     }
 
+    /// Seconds that the pod was active before an earlier run of the agent handed it over. The wall clock tells as far as it was
+    /// set then and is now; the time before that does not count.
+    private func activeTime(before now: Moment) -> Int64 {
+        guard Validity.isClockSet(startTime), Validity.isClockSet(now.wallSeconds) else { return 0 }
+        return max(0, now.wallSeconds - startTime)
+    }
+
     private mutating func checkDeadline(_ now: Moment) {
         guard ending == nil, let seconds = pod.activeDeadlineSeconds else { return }
-        let left = startTime + Int64(seconds) - now.wallSeconds
-        if left > 0 {
-            wake(at: now.uptimeMilliseconds + left * 1000)
-            return
-        }
+        let deadline = (activeSince ?? now.uptimeMilliseconds) + Int64(seconds) * 1000
+        if deadline > now.uptimeMilliseconds { return wake(at: deadline) }
         end(
             .failed(
                 reason: "DeadlineExceeded", message: "Pod was active on the node longer than the specified deadline",

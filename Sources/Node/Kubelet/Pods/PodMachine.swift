@@ -33,6 +33,8 @@ package struct PodMachine: Sendable {
     package internal(set) var resize = ResizeFacts()
     var sandboxRetryAt: Int64?
     var volumesRetryAt: Int64?
+    /// Uptime (milliseconds) since which the pod counts as active; before the agent's own start for a pod that it took over.
+    var activeSince: Int64?
     /// Uptime at which a stop of the whole pod began.
     var endingSince: Int64?
     var actions: [PodAction] = []
