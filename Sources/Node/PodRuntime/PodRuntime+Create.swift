@@ -94,7 +94,7 @@ extension PodRuntime {
             imageID: image.reference, logPath: log, cgroupPath: "\(sandbox.cgroupPath)/\(id)", startedAt: 0,
             stopSignal: signal, tty: spec.tty, stdin: spec.stdin, user: user.uid, group: user.gid,
             terminationMessagePath: spec.terminationMessage?.hostPath, exit: nil, supplementaryGroups: user.groups,
-            limits: spec.resources.limits)
+            limits: spec.resources.limits, requestedImage: spec.image)
     }
 
     /// The name that the status shows: the image's full one for what the pod asked for.

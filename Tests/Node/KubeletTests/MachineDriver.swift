@@ -52,12 +52,11 @@ struct MachineDriver {
 
     mutating func launch(_ name: String, exit: ContainerExit? = nil) {
         let attempt = machine.facts[name]?.attempts ?? 0
-        handle(
-            .launched(
-                name,
-                ContainerInstance(
-                    id: "\(name)-\(attempt)", attempt: attempt, image: "img", imageID: "sha256:1",
-                    startedAt: now.wallSeconds, exit: exit)))
+        var instance = ContainerInstance(
+            id: "\(name)-\(attempt)", attempt: attempt, image: "img", imageID: "sha256:1",
+            startedAt: now.wallSeconds, exit: exit)
+        instance.requestedImage = machine.facts[name]?.startedImage
+        handle(.launched(name, instance))
         handle(.startFinished(name, nil))
     }
 

@@ -226,6 +226,64 @@ struct PodMachineTests {
         pod.handle(.podUpdated(MachineDriver.pod(["containers": [["name": "c", "image": "img:2"]]])))
         #expect(pod.actions.contains(.stopContainer("c", grace: 30, why: .definitionChanged)))
     }
+
+    @Test("an image that changes during a start replaces what was started")
+    func imageChangeDuringStart() {
+        var spec = Self.one
+        spec["restartPolicy"] = "Never"
+        var pod = MachineDriver(spec)
+        pod.prepare()
+        spec["containers"] = [["name": "c", "image": "img:2"]]
+        pod.handle(.podUpdated(MachineDriver.pod(spec)))
+        #expect(pod.stops("c") == nil)
+        pod.launch("c")
+        #expect(pod.actions.contains(.stopContainer("c", grace: 30, why: .definitionChanged)))
+        // Also where nothing that ends is started again.
+        pod.exit("c", 143)
+        pod.handle(.stopFinished("c"))
+        #expect(pod.starts("c"))
+        pod.launch("c")
+        #expect(pod.stops("c") == nil)
+    }
+
+    @Test("an image that changes while a wrong one is pulled is pulled at once")
+    func imageChangeDuringPull() {
+        var pod = MachineDriver(Self.one)
+        pod.prepare()
+        pod.handle(.podUpdated(MachineDriver.pod(["containers": [["name": "c", "image": "img:2"]]])))
+        pod.handle(.startFinished("c", StartFailure(.pull, "no such image")))
+        #expect(pod.starts("c"))
+    }
+
+    @Test("an image that changed while nobody looked is found when containers are taken over")
+    func imageChangeWhileAway() {
+        func actions(_ image: String?) -> [PodAction] {
+            var machine = PodMachine(pod: MachineDriver.pod(Self.one), startTime: 0)
+            let now = Moment(wallSeconds: 5, uptimeMilliseconds: 5)
+            var instance = ContainerInstance(id: "c-0", attempt: 0, image: "img:1", imageID: "", startedAt: 1)
+            instance.requestedImage = image
+            return machine.adopt(["c": [instance]], sandboxAddresses: ["10.1.0.9"], volumesReady: true, now: now)
+        }
+        #expect(actions("img:0").contains(.stopContainer("c", grace: 30, why: .definitionChanged)))
+        #expect(!actions("img:1").contains(.stopContainer("c", grace: 30, why: .definitionChanged)))
+        #expect(!actions(nil).contains(.stopContainer("c", grace: 30, why: .definitionChanged)))
+    }
+
+    @Test("a changed image restarts a sidecar")
+    func sidecarImageChange() {
+        var spec: JSON = [
+            "initContainers": [["name": "s", "image": "i:1", "restartPolicy": "Always"]],
+            "containers": [["name": "c", "image": "img"]],
+        ]
+        var pod = MachineDriver(spec)
+        pod.prepare()
+        pod.launch("s")
+        pod.launch("c")
+        spec["initContainers"] = [["name": "s", "image": "i:2", "restartPolicy": "Always"]]
+        pod.handle(.podUpdated(MachineDriver.pod(spec)))
+        #expect(pod.actions.contains(.stopContainer("s", grace: 30, why: .definitionChanged)))
+        #expect(pod.stops("c") == nil)
+    }
 }
 
 @Suite("Pod state machine: init containers and sidecars")

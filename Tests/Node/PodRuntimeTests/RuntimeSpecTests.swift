@@ -189,7 +189,8 @@ struct RuntimeSpecTests {
             id: "a", pod: Self.pod, name: "c", attempt: 3, image: "i", imageID: "d", logPath: "/l", cgroupPath: "/g",
             startedAt: 5, stopSignal: 15, tty: true, stdin: false, user: 1, group: 2, terminationMessagePath: "/t",
             exit: .init(exitCode: 137, signal: 9, isOutOfMemory: true, finishedAt: 9), supplementaryGroups: [2, 3],
-            limits: ContainerLimits(cpuShares: 2, cpuQuota: 1000, cpuPeriod: 100_000, memory: 1 << 20))
+            limits: ContainerLimits(cpuShares: 2, cpuQuota: 1000, cpuPeriod: 100_000, memory: 1 << 20),
+            requestedImage: "i:1")
         #expect(ContainerRecord(json: record.json) == record)
         #expect(Sandbox(json: Self.sandbox().json, isUnified: false) == Self.sandbox())
     }

@@ -29,6 +29,8 @@ package struct ContainerInstance: Hashable, Sendable {
     package var attempt: Int
     /// The image reference that the status shows.
     package var image: String
+    /// The image as the pod's spec named it when the instance was made; nil where that is not known.
+    package var requestedImage: String?
     package var imageID: String
     /// Seconds since 1970.
     package var startedAt: Int64
@@ -104,8 +106,14 @@ package struct ContainerFacts: Hashable, Sendable {
     package var attempts = 0
     /// Whether the newest instance lives in the present sandbox; false after a power cut took the sandbox away.
     package var isInSandbox = false
-    /// Whether it was stopped for other resources and comes back whatever its restart policy says.
-    package var restartsForResize = false
+    /// Whether it was stopped for other resources or another image and comes back whatever its restart policy says.
+    package var comesBack = false
+    /// The image that the last start operation was begun for.
+    var startedImage = ""
+    /// The instance whose preStop hook was begun before its stop.
+    var preStopInstance: String?
+    /// Whether that hook is under way.
+    var isInPreStop = false
 
     package init() {}
 

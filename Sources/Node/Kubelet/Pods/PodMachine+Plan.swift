@@ -64,7 +64,7 @@ extension PodMachine {
                 guard let known = facts[container.name], let exit = known.current?.exit, known.operation == nil else {
                     return false
                 }
-                return !container.restarts(afterExit: exit.exitCode) && !known.restartsForResize
+                return !container.restarts(afterExit: exit.exitCode) && !known.comesBack
             }
         if initFailed && !hasMainStarted || mainsDone { end(.completed, now) }
     }
@@ -99,12 +99,25 @@ extension PodMachine {
         guard volumes == .ready, case .ready = sandbox else { return }
         // Also while init containers run, and without holding up anything: they are there to find out what goes wrong.
         for container in pod.ephemeralContainers { ensureRunning(container, now) }
+        replaceImages(now)
         if !advanceResize(now) { return }
         if !advanceInitContainers(now) { return }
         for container in pod.containers {
             // One at a time: a postStart hook holds up the containers after it (upstream: SyncPod).
             ensureRunning(container, now)
             if facts[container.name]?.operation == .starting { return }
+        }
+    }
+
+    /// Stops what runs with another image than the spec names now (upstream: containerChanged); it comes back whatever its
+    /// restart policy says.
+    private mutating func replaceImages(_ now: Moment) {
+        for container in pod.initContainers + pod.containers where [.sidecar, .main].contains(container.kind) {
+            guard let known = facts[container.name], known.isRunning, known.operation == nil,
+                let image = known.current?.requestedImage, image != container.image
+            else { continue }
+            update(container.name) { $0.comesBack = true }
+            stop(container, grace: pod.terminationGracePeriodSeconds, why: .definitionChanged, now)
         }
     }
 
@@ -141,7 +154,7 @@ extension PodMachine {
             wake(at: retry)
             return
         }
-        if let exit = known.current?.exit, known.isInSandbox || container.kind != .initial, !known.restartsForResize {
+        if let exit = known.current?.exit, known.isInSandbox || container.kind != .initial, !known.comesBack {
             guard container.restarts(afterExit: exit.exitCode) else { return }
             let endedAt = known.endedAt ?? uptime
             let wait = known.restartBackoff.remaining(failedAt: endedAt, now: uptime)
@@ -154,6 +167,7 @@ extension PodMachine {
         }
         update(container.name) { facts in
             facts.operation = .starting
+            facts.startedImage = container.image
             facts.retryAt = nil
         }
         actions.append(.startContainer(container.name, attempt: known.attempts))

@@ -95,7 +95,7 @@ extension PodMachine {
         let idle = outdated.filter { facts[$0.name]?.operation == nil }
         for container in idle where wantsRestart(container) {
             update(container.name) { facts in
-                facts.restartsForResize = true
+                facts.comesBack = true
                 facts.retryAt = nil
             }
             stop(container, grace: pod.terminationGracePeriodSeconds, why: .resized, now)
@@ -111,7 +111,7 @@ extension PodMachine {
     }
 
     private mutating func completeResize() {
-        guard resize.isInProgress, !facts.values.contains(where: \.restartsForResize) else { return }
+        guard resize.isInProgress, !facts.values.contains(where: \.comesBack) else { return }
         resize.isInProgress = false
         resize.failure = nil
         tellResize("ResizeCompleted", "completed", pod)

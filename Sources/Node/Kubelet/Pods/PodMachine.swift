@@ -188,16 +188,18 @@ extension PodMachine {
         for container in new.allContainers where facts[container.name] == nil {
             facts[container.name] = ContainerFacts()
         }
-        for container in new.containers where ending == nil {
-            guard let before = old.container(named: container.name), before.image != container.image,
-                let known = facts[container.name], known.operation == nil
-            else { continue }
-            if known.isRunning {
-                stop(container, grace: new.terminationGracePeriodSeconds, why: .definitionChanged, now)
-            }
-            update(container.name) { $0.retryAt = nil }
+        // What runs with another image, the plan finds; what waits to be tried again need not wait for another.
+        for container in new.allContainers where old.container(named: container.name)?.image != container.image {
+            forgetFailures(of: container.name)
         }
         actions.append(.publishStatus)
+    }
+
+    private mutating func forgetFailures(of name: String) {
+        update(name) { facts in
+            facts.retryAt = nil
+            facts.imageBackoff.reset()
+        }
     }
 
     private mutating func volumesFailed(_ message: String, _ now: Moment) {
@@ -231,7 +233,7 @@ extension PodMachine {
             facts.retryAt = nil
             facts.hasStarted = false
             facts.isInSandbox = true
-            facts.restartsForResize = false
+            facts.comesBack = false
             facts.startupPassed = false
             facts.readinessPassed = false
             facts.endedAt = instance.exit == nil ? nil : now.uptimeMilliseconds
@@ -268,6 +270,7 @@ extension PodMachine {
             case .run, .postStart: facts.waiting = nil
             }
         }
+        if facts[container.name]?.startedImage != container.image { forgetFailures(of: container.name) }
         let text = failure.step == .pull || failure.message.isEmpty ? failure.reason : failure.message
         if failure.step == .postStart {
             actions.append(

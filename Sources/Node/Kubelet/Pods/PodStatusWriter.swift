@@ -99,7 +99,7 @@ package struct PodStatusWriter: Sendable {
         for container in pod.containers {
             let known = machine.facts[container.name] ?? ContainerFacts()
             // It is on its way back.
-            if known.restartsForResize {
+            if known.comesBack {
                 running += 1
             } else if known.isRunning {
                 if known.hasStarted || known.isStopping { running += 1 } else { waiting += 1 }

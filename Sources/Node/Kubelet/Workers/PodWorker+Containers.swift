@@ -323,6 +323,7 @@ extension ContainerInstance {
             id: record.id, attempt: record.attempt, image: record.image, imageID: record.imageID,
             startedAt: record.startedAt, exit: exit)
         limits = record.limits
+        requestedImage = record.requestedImage
         user = record.supplementaryGroups.map {
             ContainerUser(uid: record.user, gid: record.group, supplementaryGroups: $0)
         }

@@ -32,6 +32,8 @@ package struct ContainerRecord: Hashable, Sendable {
     package var supplementaryGroups: [UInt32]?
     /// What its cgroup allows now; nil in records of earlier versions.
     package var limits: ContainerLimits?
+    /// The image as the pod's spec named it; nil in records of earlier versions.
+    package var requestedImage: String?
 }
 
 /// How a container's process ended.
@@ -86,6 +88,7 @@ extension ContainerRecord {
         group = UInt32(clamping: json["group"]?.int ?? 0)
         terminationMessagePath = json["terminationMessagePath"]?.string
         supplementaryGroups = json["groups"]?.array?.compactMap { $0.int.flatMap { UInt32(exactly: $0) } }
+        requestedImage = json["requestedImage"]?.string
         limits = json["limits"].map { ContainerLimits(json: $0) }
         exit = json["exit"].map { exit in
             ContainerExitStatus(
@@ -105,6 +108,7 @@ extension ContainerRecord {
         ]
         if let terminationMessagePath { result["terminationMessagePath"] = .string(terminationMessagePath) }
         if let supplementaryGroups { result["groups"] = .array(supplementaryGroups.map { .int(Int64($0)) }) }
+        if let requestedImage { result["requestedImage"] = .string(requestedImage) }
         if let limits { result["limits"] = limits.json }
         if let exit {
             result["exit"] = [
