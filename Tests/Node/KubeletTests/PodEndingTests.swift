@@ -119,6 +119,19 @@ struct PodEndingTests {
         #expect(pod.actions.contains(.removeSandbox))
     }
 
+    @Test("a deletion during a pull cuts the start short, and only then cleans up")
+    func deletedWhilePulling() {
+        var pod = MachineDriver(PodMachineTests.one)
+        pod.prepare()
+        #expect(pod.starts("c"))
+        pod.delete(grace: 30)
+        #expect(pod.actions.contains(.cancelStart("c")))
+        #expect(!pod.actions.contains(.removeSandbox))
+        pod.handle(.startFinished("c", StartFailure(.create, "context canceled")))
+        #expect(pod.events("Failed").isEmpty)
+        #expect(pod.actions.contains(.removeSandbox) && pod.actions.contains(.unmountVolumes))
+    }
+
     @Test("what a failed sandbox left is removed with the pod")
     func deletedAfterFailedSandbox() {
         var pod = MachineDriver(PodMachineTests.one)
@@ -137,6 +150,38 @@ struct PodEndingTests {
         let actions = machine.adopt([:], sandboxAddresses: nil, volumesReady: false, now: now)
         #expect(actions.contains(.unmountVolumes) && actions.contains(.removeSandbox))
         #expect(!actions.contains(.finishDeletion))
+    }
+
+    @Test("preStop hooks of sidecars run from the beginning, their stops come in order")
+    func sidecarHooks() {
+        let hook: JSON = ["preStop": ["exec": ["command": ["true"]]]]
+        var pod = MachineDriver([
+            "initContainers": [
+                ["name": "s1", "image": "i", "restartPolicy": "Always", "lifecycle": hook],
+                ["name": "s2", "image": "i", "restartPolicy": "Always", "lifecycle": hook],
+            ],
+            "containers": [["name": "c", "image": "i"]],
+        ])
+        pod.prepare()
+        for name in ["s1", "s2", "c"] { pod.launch(name) }
+        pod.delete(grace: 30)
+        #expect(pod.actions.contains(.runPreStop("s1", grace: 30)))
+        #expect(pod.actions.contains(.runPreStop("s2", grace: 30)))
+        #expect(pod.stops("c") == 30 && pod.stops("s1") == nil && pod.stops("s2") == nil)
+        pod.handle(.tick)
+        #expect(!pod.actions.contains { if case .runPreStop = $0 { true } else { false } })
+        pod.wait(seconds: 10)
+        pod.exit("c", 0)
+        pod.handle(.stopFinished("c"))
+        #expect(pod.stops("s2") == nil && pod.wakeUpSeconds == 20)
+        pod.handle(.preStopFinished("s2"))
+        #expect(pod.stops("s2") == 20)
+        pod.exit("s2", 0)
+        pod.handle(.stopFinished("s2"))
+        #expect(pod.stops("s1") == nil)
+        // A hook that does not come to its end holds nothing up beyond the grace.
+        pod.wait(seconds: 20)
+        #expect(pod.stops("s1") == 2)
     }
 
     @Test("the active deadline does not depend on the wall clock while the agent runs")

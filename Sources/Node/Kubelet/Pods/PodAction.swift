@@ -11,7 +11,12 @@ package enum PodAction: Hashable, Sendable {
     /// Pulls the image as its policy says, creates and starts an instance and runs its postStart hook; ends in
     /// ``PodEvent/startFinished(_:_:)``, after ``PodEvent/launched(_:_:)`` where a process was started.
     case startContainer(String, attempt: Int)
-    /// Runs the preStop hook, signals, waits and kills; ends in ``PodEvent/stopFinished(_:)``.
+    /// Cuts short what goes before an instance, the pull above all; the start then ends in
+    /// ``PodEvent/startFinished(_:_:)``, and starts nothing.
+    case cancelStart(String)
+    /// Runs the preStop hook of a container that is stopped only later; ends in ``PodEvent/preStopFinished(_:)``.
+    case runPreStop(String, grace: Int)
+    /// Runs the preStop hook unless that has been done, signals, waits and kills; ends in ``PodEvent/stopFinished(_:)``.
     case stopContainer(String, grace: Int, why: StopReason)
     /// Begins the probes of a started instance.
     case startProbes(String)
@@ -119,6 +124,7 @@ package enum PodEvent: Sendable {
     /// The start operation is over; nil for success.
     case startFinished(String, StartFailure?)
     case stopFinished(String)
+    case preStopFinished(String)
     /// An instance ended.
     case exited(String, id: String, ContainerExit)
     /// A probe's verdict changed (thresholds applied).

@@ -212,15 +212,34 @@ extension PodMachine {
         actions += [.publishStatus, .finishDeletion]
     }
 
-    /// Stops main, init and ephemeral containers at once, then the sidecars one by one from the last.
+    /// Stops main, init and ephemeral containers at once, then the sidecars one by one from the last. All of their preStop hooks
+    /// run from the beginning (upstream: killContainersWithSyncResult).
     private mutating func stopNext(_ running: [PodContainer], _ now: Moment) {
         let grace = remainingGrace(now)
         let others = running.filter { $0.kind != .sidecar }
         if !others.isEmpty {
             for container in others { stopOnce(container, grace: grace, now) }
-            return
+        } else if let sidecar = running.last {
+            // The end of the pod's time ends the wait for a hook.
+            let deadline = (endingSince ?? now.uptimeMilliseconds) + Int64(wholeGrace) * 1000
+            if facts[sidecar.name]?.isInPreStop == true, now.uptimeMilliseconds < deadline {
+                wake(at: deadline)
+            } else {
+                stopOnce(sidecar, grace: grace, now)
+            }
         }
-        if let sidecar = running.last { stopOnce(sidecar, grace: grace, now) }
+        for sidecar in running where sidecar.kind == .sidecar { runPreStopOnce(sidecar, grace: grace) }
+    }
+
+    private mutating func runPreStopOnce(_ container: PodContainer, grace: Int) {
+        guard container.preStop != nil, grace > 0, let known = facts[container.name], known.operation == nil,
+            let id = known.current?.id, known.preStopInstance != id
+        else { return }
+        update(container.name) { facts in
+            facts.preStopInstance = id
+            facts.isInPreStop = true
+        }
+        actions.append(.runPreStop(container.name, grace: grace))
     }
 
     private mutating func stopOnce(_ container: PodContainer, grace: Int, _ now: Moment) {
@@ -236,13 +255,17 @@ extension PodMachine {
         }
     }
 
-    private func remainingGrace(_ now: Moment) -> Int {
-        let whole: Int
+    /// Seconds that the pod's end may take.
+    private var wholeGrace: Int {
         switch ending {
-        case .deleted(let grace): whole = grace
-        case .failed(_, _, let grace), .suspended(let grace): whole = grace
-        case .completed, nil: whole = pod.terminationGracePeriodSeconds
+        case .deleted(let grace): grace
+        case .failed(_, _, let grace), .suspended(let grace): grace
+        case .completed, nil: pod.terminationGracePeriodSeconds
         }
+    }
+
+    private func remainingGrace(_ now: Moment) -> Int {
+        let whole = wholeGrace
         let spent = Int((now.uptimeMilliseconds - (endingSince ?? now.uptimeMilliseconds)) / 1000)
         // Sidecars that come late still get a moment (upstream: minimumGracePeriodInSeconds).
         return min(whole, max(2, whole - spent))

@@ -124,6 +124,7 @@ package struct PodMachine: Sendable {
         case .launched(let name, let instance): launched(name, instance, now)
         case .startFinished(let name, let failure): startFinished(name, failure, now)
         case .stopFinished(let name): update(name) { if $0.isStopping { $0.operation = nil } }
+        case .preStopFinished(let name): update(name) { $0.isInPreStop = false }
         case .exited(let name, let id, let exit): exited(name, id, exit, now)
         case .probe(let name, let id, let kind, let success): probed(name, id, kind, success, now)
         case .evicted(let reason, let message, let grace):
@@ -174,6 +175,10 @@ package struct PodMachine: Sendable {
         if case .failed(let reason, let message, _) = why, failure == nil { failure = (reason, message) }
         ending = why
         endingSince = endingSince ?? now.uptimeMilliseconds
+        // As upstream, which cancels a pod's sync when its end begins; what runs already is stopped instead.
+        for (name, known) in facts where known.operation == .starting && !known.isRunning {
+            actions.append(.cancelStart(name))
+        }
         actions.append(.publishStatus)
     }
 }
@@ -246,7 +251,8 @@ extension PodMachine {
         update(name) { if $0.operation == .starting { $0.operation = nil } }
         actions.append(.publishStatus)
         if let failure {
-            startFailed(container, failure, now)
+            // That a start was cut short is no news of a pod that ends.
+            if ending == nil { startFailed(container, failure, now) }
             return
         }
         update(name) { facts in

@@ -21,6 +21,7 @@ extension PodWorker {
             let image = try await puller(for: pod).ensure(container, of: pod)
             var spec = try await containerSpec(container, attempt: attempt, sandbox)
             spec.processTarget = try processTarget(of: container)
+            try checkWanted()
             let started = try await launch(container, spec, image, sandbox)
             mailbox.post(.launched(name, started))
             watch(container, started)
@@ -35,6 +36,11 @@ extension PodWorker {
         } catch {
             mailbox.post(.startFinished(name, StartFailure(.configuration, "\(error)")))
         }
+    }
+
+    /// Throws `CancellationError` once the pod ends: nothing of it is to be started any more.
+    private func checkWanted() throws(CancellationError) {
+        if Task.isCancelled || isEnding { throw CancellationError() }
     }
 
     /// The instance whose processes an ephemeral container is to see.
@@ -102,6 +108,10 @@ extension PodWorker {
                 throw error
             }
             tellCreated()
+            do { try checkWanted() } catch {
+                await context.runtime.removeContainer(id)
+                throw error
+            }
             let record = try await context.runtime.startContainer(id)
             context.event(pod, isWarning: false, "Started", "Container started", container: container.name)
             // That it may have ended already, ``watch(_:_:)`` tells, with the message that it left.
@@ -164,7 +174,7 @@ extension PodWorker {
             mailbox.post(.stopFinished(name))
             return
         }
-        // One that is stopped again, with less grace, has been told of it and has run its hook.
+        // One that is stopped again, with less grace, or after its hook, has been told of it and has run its hook.
         let isFirst = beginStop(of: name, instance.id)
         if isFirst { context.event(pod, isWarning: false, "Killing", why.message(container: name), container: name) }
         cancelStart(name)
@@ -178,6 +188,17 @@ extension PodWorker {
         await context.runtime.stopContainer(instance.id, grace: left)
         tellEnd(of: container, instance.id)
         mailbox.post(.stopFinished(name))
+    }
+
+    /// Runs the preStop hook of a container that has to wait for others' ends (upstream runs the hooks of all at once).
+    func runPreStopAhead(_ name: String, grace: Int) async {
+        defer { mailbox.post(.preStopFinished(name)) }
+        guard let container = pod.container(named: name), let hook = container.preStop,
+            let instance = instance(of: name), instance.exit == nil, beginStop(of: name, instance.id)
+        else { return }
+        let message = StopReason.podEnds.message(container: name)
+        context.event(pod, isWarning: false, "Killing", message, container: name)
+        await runPreStop(hook, container, instance, grace: grace)
     }
 
     /// Tells the machine that an instance has ended, if it has: before it hears that the stop is over, because it would stop

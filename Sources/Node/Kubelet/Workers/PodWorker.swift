@@ -220,6 +220,9 @@ final class PodWorker: Sendable {
             case .createSandbox: children.start { await self.createSandbox() }
             case .removeSandbox: children.start { await self.removeSandbox() }
             case .startContainer(let name, let attempt): begin(name, attempt, children)
+            case .cancelStart(let name): cancelStart(name)
+            case .runPreStop(let name, let grace):
+                children.start { await self.runPreStopAhead(name, grace: grace) }
             case .stopContainer(let name, let grace, let why):
                 children.start { await self.stop(name, grace: grace, why: why) }
             case .startProbes(let name): startProbes(name, children)
