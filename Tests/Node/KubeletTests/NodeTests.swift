@@ -24,6 +24,8 @@ struct NodeTests {
         try await node.withKubelet(runtime) { (kubelet: Kubelet) in
             let key = ObjectKey(name: "n1")
             _ = try await node.cluster.wait(.nodes, key) { condition($0).status == "False" }
+            // The API knows the Node a moment before the kubelet has the answer.
+            while kubelet.node == nil { await Task.yield() }
             await kubelet.hostProblemsChanged(to: [.init(reason: "UnderVoltage", message: "Too low")])
             // Told at once, and not with the next status.
             let low = try await node.cluster.get(.nodes, namespace: nil, name: "n1")
