@@ -171,10 +171,17 @@ package final class Kubelet: Sendable {
             group.addTask { try await self.nodes.run() }
             group.addTask { try await self.reportNode() }
             group.addTask { try await self.followPods() }
+            addHousekeeping(to: &group)
             group.addTask {
                 try await KubeletServer(context: self.context, director: self.director, tls: self.tls).run()
             }
         }
+    }
+
+    private func addHousekeeping(to group: inout ThrowingDiscardingTaskGroup<any Error>) {
+        let node: @Sendable () -> KubeObject = { self.eventNode }
+        let collector = ImageCollector(context: context, director: director, node: node)
+        group.addTask { try await collector.run() }
     }
 
     private func reportNode() async throws {

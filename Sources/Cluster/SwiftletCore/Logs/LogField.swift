@@ -43,6 +43,7 @@ package struct LogField: Sendable, Hashable {
         LogField("direct", "how many nodes are reached by plain routes"),
         LogField("exit-code", "a container's exit code"),
         LogField("finding", "what a check of the machine found"),
+        LogField("image", "the name of an image, or its ID where it has none"),
         LogField("link", "a network link, or several of them"),
         LogField("path", "a file or directory, or the path of a request"),
         LogField("pod-network", "the part of the pod network that a node was given"),

@@ -181,6 +181,11 @@ extension ImageService {
         try await blocking("clean up the image store") { [store] in try store.collectGarbage() }
     }
 
+    /// Room on the images' file system.
+    package nonisolated func space() async throws(ImageError) -> FileSystemSpace {
+        try await blocking("measure the image store") { [store] in try store.space() }
+    }
+
     /// What the images take up, and room on their file system: for the collection of images by disk usage.
     package nonisolated func usage() async throws(ImageError) -> ImageUsage {
         try await blocking("measure the image store") { [store] in

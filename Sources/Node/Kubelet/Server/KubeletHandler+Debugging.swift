@@ -70,7 +70,9 @@ struct ConfigurationDocument {
             ],
             "shutdownGracePeriod": .string(Self.text(milliseconds: shutdown.total)),
             "shutdownGracePeriodCriticalPods": .string(Self.text(milliseconds: shutdown.critical)),
-            "nodeStatusMaxImages": 50,
+            "nodeStatusMaxImages": 50, "imageGCHighThresholdPercent": .int(Int64(ImageRetention.highPercent)),
+            "imageGCLowThresholdPercent": .int(Int64(ImageRetention.lowPercent)),
+            "imageMinimumGCAge": .string(Self.text(milliseconds: ImageRetention.minimumAge)),
         ]
         if !configuration.taints.isEmpty { result["registerWithTaints"] = .array(configuration.taints) }
         if !configuration.allowedUnsafeSysctls.isEmpty {
