@@ -278,7 +278,35 @@ class FullDiskTests(FlockTestCase):
         self.assertEqual({name for name in there if name.startswith("full-")}, set(made))
         # The board's line is still good: the token that could not be written down was not used up.
         board.swiftlet("join", line)
+        # The condition outlasts its cause by minutes, which an agent that starts anew does not know of.
+        node.stop()
+        node.start()
         until(lambda: self.condition_of(node, "DiskPressure") == "False", 30, "the condition's end")
+
+    def test_a_pod_that_fills_the_disk_goes(self):
+        node = Node(self.network)
+        self.addCleanup(node.remove)
+        self.addCleanup(self.show_log_of_failure, node)
+        state = self.small(node, 256)
+        node.start()
+        node.import_test_image()
+        node.apply(self.pod("modest"))
+        node.kubectl("wait", "--for=condition=Ready", "pod/modest", "--timeout=30s")
+        space = os.statvfs(state)
+        count = (space.f_bavail * space.f_frsize >> 20) - 24
+        node.apply(self.pod("greedy", f"dd if=/dev/zero of=/v/f bs=1M count={count}; sleep 100000", container={
+            "volumeMounts": [{"name": "v", "mountPath": "/v"}]}, volumes=[{"name": "v", "emptyDir": {}}]))
+        status = lambda name: node.json("get", "pod", name)["status"]
+        until(lambda: status("greedy")["phase"] == "Failed", 60, "the eviction")
+        greedy = status("greedy")
+        self.assertEqual(greedy["reason"], "Evicted")
+        self.assertRegex(greedy["message"], "^The node was low on resource: ephemeral-storage. Threshold quantity: ")
+        self.assertIn("TerminationByKubelet", [c.get("reason") for c in greedy["conditions"]])
+        # It was enough; but for a while nobody comes, also past the scheduler.
+        node.apply(self.pod("late", nodeName=node.name))
+        until(lambda: status("late").get("phase") == "Failed", 30, "the refusal")
+        self.assertEqual(status("late")["message"], "Pod was rejected: The node had condition: [DiskPressure]. ")
+        self.assertEqual(status("modest")["phase"], "Running")
 
     def test_a_full_board_joins_and_leaves(self):
         board = self.board(start=False)

@@ -69,7 +69,9 @@ package final class Kubelet: Sendable {
             configuration: configuration, client: client, runtime: runtime, images: images, objects: objects,
             tokens: TokenSource(client: client, kept: kept, clock: clock), recorder: recorder, services: services,
             machine: machine, ephemeralStorage: Int64(clamping: space?.totalBytes ?? 0), nursery: nursery,
-            shutdown: NodeShutdown(), eventLoops: eventLoops, clock: clock, logger: logger)
+            shutdown: NodeShutdown(),
+            pressure: PressureWatch(directory: configuration.stateDirectory, images: images, clock: clock),
+            eventLoops: eventLoops, clock: clock, logger: logger)
         store = DesiredPods(directory: "\(configuration.stateDirectory)/pods", logger: logger)
         let reporter = Self.makeReporter(context, hostProblems)
         self.reporter = reporter
@@ -99,7 +101,6 @@ package final class Kubelet: Sendable {
         writer.reservedMemory = configuration.reservedMemory
         writer.reservedMilliCPU = configuration.reservedMilliCPU
         let final = writer
-        let disk = DiskWatch(directory: configuration.stateDirectory)
         return NodeReporter(
             client: context.client, registers: configuration.registersNode,
             writer: {
@@ -110,7 +111,10 @@ package final class Kubelet: Sendable {
             health: {
                 var health = NodeStatusWriter.Health()
                 health.hostProblems = problems.current
-                health.hasDiskPressure = disk.isUnderPressure
+                let pressure = context.pressure.conditions
+                health.hasDiskPressure = pressure.contains(.disk)
+                health.hasMemoryPressure = pressure.contains(.memory)
+                health.hasPIDPressure = pressure.contains(.processes)
                 if context.shutdown.isUnderWay { health.runtimeProblem = ShutdownWords.node }
                 return health
             },
@@ -167,6 +171,7 @@ package final class Kubelet: Sendable {
             group.addTask { try await self.recorder.run() }
             let found = try await recover()
             director.setFound(found)
+            await context.pressure.look()
             group.addTask { try await self.services.run() }
             group.addTask { try await self.nodes.run() }
             group.addTask { try await self.reportNode() }
@@ -181,7 +186,10 @@ package final class Kubelet: Sendable {
     private func addHousekeeping(to group: inout ThrowingDiscardingTaskGroup<any Error>) {
         let node: @Sendable () -> KubeObject = { self.eventNode }
         let collector = ImageCollector(context: context, director: director, node: node)
+        let eviction = EvictionManager(
+            context: context, director: director, collector: collector, reporter: reporter, node: node)
         group.addTask { try await collector.run() }
+        group.addTask { try await eviction.run() }
     }
 
     private func reportNode() async throws {

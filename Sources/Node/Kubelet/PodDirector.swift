@@ -181,6 +181,10 @@ final class PodDirector: Sendable {
     private func verdict(on pod: Pod) -> NodeAdmission.Verdict {
         if ["Succeeded", "Failed"].contains(pod.phase) || pod.object.isBeingDeleted { return .admitted }
         if context.shutdown.isUnderWay { return .refused(ShutdownWords.refusal) }
+        // One that the node has taken before, and that comes back with it, was there before the pressure.
+        if pod.status["startTime"] == nil, let refusal = context.pressure.conditions.refusal(of: pod) {
+            return .refused(refusal)
+        }
         return admission.verdict(on: pod, others: resizes.withLock { others(than: pod, $0) })
     }
 

@@ -3,7 +3,6 @@
 import JSON
 import KubeAPI
 import KubeClient
-import LinuxSystem
 import Logging
 import Synchronization
 import Testing
@@ -41,25 +40,6 @@ struct NodeReporterTests {
         }
         let node = try await cluster.get(.nodes, namespace: nil, name: "n1")
         #expect(node.condition("Ready")?.isTrue == true && node.labels["kubernetes.io/os"] == "linux")
-    }
-
-    @Test("a disk is short of room below a tenth or a gibibyte, until there is clearly more")
-    func diskPressure() {
-        var machine = DiskPressureMachine()
-        func space(_ total: UInt64, _ available: UInt64, inodes: UInt64 = 1000, free: UInt64 = 900) -> FileSystemSpace {
-            FileSystemSpace(totalBytes: total, availableBytes: available, totalInodes: inodes, freeInodes: free)
-        }
-        let (small, large): (UInt64, UInt64) = (4 << 30, 256 << 30)
-        for (look, expected) in [
-            (space(small, 500 << 20), false), (space(small, 400 << 20), true), (space(small, 500 << 20), true),
-            (space(small, 520 << 20), false), (space(large, 1 << 30), false), (space(large, 1 << 29), true),
-            (space(large, 2 << 30), false), (space(large, 2 << 30, free: 49), true),
-            (space(large, 2 << 30, free: 55), true), (space(large, 2 << 30, free: 70), false),
-            // One that does not count inodes.
-            (space(large, 2 << 30, inodes: 0, free: 0), false),
-        ] {
-            #expect(machine.look(look) == expected, "\(look)")
-        }
     }
 
     private func node() async throws -> KubeObject { try await cluster.get(.nodes, namespace: nil, name: "n1") }

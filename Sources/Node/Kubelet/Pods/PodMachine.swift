@@ -98,10 +98,16 @@ package struct PodMachine: Sendable {
         }
     }
 
+    /// What the message of a pod that the node has refused begins with.
+    private static let rejection = "Pod was rejected: "
+
+    /// Whether the node refused the pod.
+    var isRejected: Bool { failure?.message.hasPrefix(Self.rejection) == true }
+
     /// Refuses the pod: it never runs here (upstream: admission at the node).
     package mutating func reject(reason: String, message: String, now: Moment) -> [PodAction] {
         // Upstream's words: the event tells the reason alone.
-        let told = "Pod was rejected: \(message)"
+        let told = "\(Self.rejection)\(message)"
         failure = (reason, told)
         ending = .failed(reason: reason, message: told, grace: 0)
         actions += [.event(isWarning: true, reason: reason, message: message, container: nil), .publishStatus]

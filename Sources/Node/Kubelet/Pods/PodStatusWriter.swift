@@ -150,7 +150,7 @@ extension PodStatusWriter {
                     Verdict(status: true, reason: ShutdownWords.disruption, message: ShutdownWords.message)
                 ))
         }
-        if let failure = machine.failure, machine.ending != nil,
+        if let failure = machine.failure, machine.ending != nil, !machine.isRejected,
             [EvictionWords.reason, CriticalPreemption.reason].contains(failure.reason)
         {
             let isEviction = failure.reason == EvictionWords.reason

@@ -73,6 +73,7 @@ struct ConfigurationDocument {
             "nodeStatusMaxImages": 50, "imageGCHighThresholdPercent": .int(Int64(ImageRetention.highPercent)),
             "imageGCLowThresholdPercent": .int(Int64(ImageRetention.lowPercent)),
             "imageMinimumGCAge": .string(Self.text(milliseconds: ImageRetention.minimumAge)),
+            "evictionPressureTransitionPeriod": .string(Self.text(milliseconds: NodePressure.transitionPeriod)),
         ]
         if !configuration.taints.isEmpty { result["registerWithTaints"] = .array(configuration.taints) }
         if !configuration.allowedUnsafeSysctls.isEmpty {

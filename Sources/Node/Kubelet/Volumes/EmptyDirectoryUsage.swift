@@ -51,7 +51,13 @@ struct EmptyDirectoryUsage: Sendable {
 
     /// Bytes on disk below a directory, counted until they are more than a limit. Files with several names count once.
     static func bytes(in directory: String, stopAt limit: Int64) throws(SystemError) -> Int64 {
+        try use(of: directory, stopAt: limit).bytes
+    }
+
+    /// Bytes and inodes below a directory, counted until the bytes are more than a limit.
+    static func use(of directory: String, stopAt limit: Int64) throws(SystemError) -> (bytes: Int64, inodes: Int64) {
         var sum: Int64 = 0
+        var inodes: Int64 = 0
         var linked: Set<UInt64> = []
         var open = [(path: directory, depth: 0)]
         while let (path, depth) = open.popLast(), sum <= limit {
@@ -62,9 +68,10 @@ struct EmptyDirectoryUsage: Sendable {
                 if status.kind == .directory, depth < depthLimit { open.append(("\(path)/\(name)", depth + 1)) }
                 if status.kind == .regular, status.links > 1, !linked.insert(status.inode).inserted { continue }
                 sum += Int64(clamping: status.allocatedBytes)
+                inodes += 1
             }
         }
-        return sum
+        return (sum, inodes)
     }
 }
 

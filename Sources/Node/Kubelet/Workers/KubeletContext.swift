@@ -24,6 +24,7 @@ struct KubeletContext: Sendable {
     let ephemeralStorage: Int64
     let nursery: Nursery
     let shutdown: NodeShutdown
+    let pressure: PressureWatch
     let eventLoops: any EventLoopGroup
     let clock: Clock
     let logger: Logger
