@@ -24,11 +24,14 @@ package enum Files {
 
     /// Replaces a file's content so that a reader, or a machine that loses power, sees the old or the new one whole.
     ///
+    /// Several may replace one file at a time: then it has what one of them wrote.
+    ///
     /// - Parameter durable: whether the content is on disk when this returns (fsync(2) of the file and its directory).
     package static func replace(
         _ path: String, with bytes: [UInt8], permissions: UInt32 = 0o644, durable: Bool = true
     ) throws(SystemError) {
-        let temporary = "\(path).\(getpid()).tmp"
+        // A thread writes one file at a time, so the name is its own.
+        let temporary = "\(path).\(getpid()).\(pthread_self()).tmp"
         do {
             let file = try FileDescriptor.open(temporary, [.write, .create, .truncate], permissions: permissions)
             try file.writeAll(bytes, temporary)

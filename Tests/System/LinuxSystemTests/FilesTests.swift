@@ -30,6 +30,24 @@ final class ScratchDirectory {
         #expect(try Files.names(in: scratch.path) == ["state.json"])
     }
 
+    @Test func severalReplaceAFileAtATime() async throws {
+        let scratch = try ScratchDirectory()
+        let path = "\(scratch.path)/state.json"
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for letter in "abcdefgh".utf8 {
+                group.addTask {
+                    for _ in 0..<20 {
+                        try Files.replace(path, with: [UInt8](repeating: letter, count: 1 << 18), durable: false)
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        let bytes = try Files.read(path)
+        #expect(bytes.count == 1 << 18 && Set(bytes).count == 1)
+        #expect(try Files.names(in: scratch.path) == ["state.json"])
+    }
+
     @Test func replacingInAMissingDirectoryNamesThePath() throws {
         let scratch = try ScratchDirectory()
         let error = #expect(throws: SystemError.self) {
