@@ -23,16 +23,23 @@ extension PodRuntime {
                 return id
             }
         } catch {
-            await discard(id)
+            await unconditionally { await self.discard(id) }
             throw error
         }
     }
 
     /// Removes what a failed creation left.
     func discard(_ id: String) async {
-        state.withLock { _ = $0.records.removeValue(forKey: id) }
+        state.withLock { state in
+            state.records[id] = nil
+            state.unwritten.remove(id)
+        }
         do {
-            try await blocking { try Files.removeTree(self.configuration.containerDirectory(id)) }
+            try await blocking {
+                try self.recordFiles.withLock { _ in
+                    try Files.removeTree(self.configuration.containerDirectory(id))
+                }
+            }
             try await images.removeRootFileSystem(containerID: id)
         } catch {
             logger.warning(
@@ -109,6 +116,25 @@ extension PodRuntime {
 
     func write(_ record: ContainerRecord) throws {
         try Files.replace(recordFile(record.id), with: record.json.serialized(), durable: false)
+    }
+
+    /// Brings what is known of a container to disk. Where that fails it is tried again while the runtime runs: memory has
+    /// it, and nothing that happened to a container is undone for the want of a note.
+    func keep(_ id: String) {
+        do {
+            try recordFiles.withLock { _ in
+                // One that was removed meanwhile needs no record.
+                if let record = record(id) { try write(record) }
+            }
+            state.withLock { _ = $0.unwritten.remove(id) }
+        } catch {
+            state.withLock { state in
+                if state.records[id] != nil { state.unwritten.insert(id) }
+            }
+            logger.warning(
+                "What happened to a container could not be written down",
+                metadata: ["container-id": "\(id)", "error": "\(error)"])
+        }
     }
 
     /// `/var/log/containers/<pod>_<namespace>_<container>-<id>.log`, where log shippers look.

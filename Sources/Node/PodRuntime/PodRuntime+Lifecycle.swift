@@ -25,8 +25,7 @@ extension PodRuntime {
             }
         } catch {
             let failure = error as? RuntimeError
-            await stopContainer(id, grace: 0)
-            await removeContainer(id)
+            await unconditionally { await self.removeContainer(id) }
             var wrapped = RuntimeError(.start, "start container \(record.name)", failure?.reason ?? "\(error)")
             wrapped.containerID = id
             throw wrapped
@@ -36,7 +35,8 @@ extension PodRuntime {
             state.records[id]?.startedAt = now
             return state.records[id] ?? record
         }
-        try write(started)
+        // It runs now: that this cannot be written must not have another one started beside it.
+        keep(id)
         logger(of: started).info("A container started")
         return started
     }
@@ -151,21 +151,23 @@ extension PodRuntime {
         guard var record = record(id), record.exit == nil else { return }
         var exit = exit
         exit.isOutOfMemory = exit.isOutOfMemory || cgroups.outOfMemoryKills(record.cgroupPath) > 0
-        record.exit = exit
         let log = logger(of: record)
         log.info("A container ended", metadata: ["exit-code": "\(exit.exitCode)", "reason": "\(exit.reason)"])
-        do { try write(record) } catch {
-            log.warning("A container's end could not be kept", metadata: ["error": "\(error)"])
-        }
         do { try runLauncher(["delete", "--force", id], .other, "delete container \(record.name)") } catch {
             log.warning("A container could not be deleted", metadata: ["error": "\(error)"])
         }
+        // What is told of its start meanwhile stays; until this is on disk, the monitor's own record is.
+        record.exit = exit
+        let ended = state.withLock { [record] state in
+            state.records[id]?.exit = exit
+            return state.records[id] ?? record
+        }
+        keep(id)
         let (watcher, waiters) = state.withLock { state -> (ExitHandler?, [CheckedContinuation<Void, Never>]) in
-            state.records[id] = record
-            return (state.watchers.removeValue(forKey: id), state.waiters.removeValue(forKey: id) ?? [])
+            (state.watchers.removeValue(forKey: id), state.waiters.removeValue(forKey: id) ?? [])
         }
         for waiter in waiters { waiter.resume() }
-        watcher?(record)
+        watcher?(ended)
     }
 
     // MARK: Removing

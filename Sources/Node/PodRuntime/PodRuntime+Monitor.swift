@@ -184,10 +184,11 @@ extension PodRuntime {
 
     // MARK: Running
 
-    /// Rotates logs while the task runs.
+    /// Rotates logs while the task runs, and writes what could not be written before.
     package func run() async throws {
         while !Task.isCancelled {
             try await Task.sleep(for: .seconds(10))
+            for id in state.withLock({ $0.unwritten }) { keep(id) }
             let running = allRecords().filter { $0.exit == nil && $0.startedAt > 0 }
             if running.isEmpty { continue }
             await rotateLogs(of: running)

@@ -9,7 +9,8 @@ import Synchronization
 /// Taking over what an earlier run of the agent left.
 extension PodRuntime {
     /// Reads the records of containers and sandboxes, finds out which containers still run, and removes what is
-    /// damaged. Containers that ended while nobody looked have their exit taken from their monitor's record.
+    /// damaged. Containers that ended while nobody looked have their exit taken from their monitor's record. One of which the
+    /// earlier run did not come to write that it runs is ended: whoever wants it will start another.
     package func recover() async throws {
         let sandboxes = try await blocking { try self.loadSandboxes() }
         state.withLock { $0.sandboxes = sandboxes }
@@ -21,7 +22,11 @@ extension PodRuntime {
                 continue
             }
             state.withLock { $0.records[id] = record }
-            if record.exit == nil { try await adopt(record) }
+            if record.exit != nil { continue }
+            try await adopt(record)
+            if record.startedAt > 0 { continue }
+            logger(of: record).notice("Removing a container of whose start nothing is known")
+            await removeContainer(id)
         }
         for id in try await images.rootFileSystems() where record(id) == nil { await discard(id) }
     }

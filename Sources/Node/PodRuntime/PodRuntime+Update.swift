@@ -23,11 +23,8 @@ extension PodRuntime {
                 }
             }
             try self.runLauncher(["update"] + options + [id], .other, "update container \(record.name)")
-            let updated = self.state.withLock { state -> ContainerRecord? in
-                state.records[id]?.limits = limits
-                return state.records[id]
-            }
-            if let updated { try self.write(updated) }
+            self.state.withLock { $0.records[id]?.limits = limits }
+            self.keep(id)
         }
         logger(of: record).info("A container's limits have changed")
     }

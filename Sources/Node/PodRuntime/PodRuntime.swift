@@ -20,6 +20,8 @@ package final class PodRuntime: Sendable {
     let network: SandboxNetwork
     let logger: Logger
     let state = Mutex(State())
+    /// Held while a container's record is written or removed, so that the newest one stays on disk.
+    let recordFiles = Mutex(())
     /// Held while a pod's first process is looked for and started, so that there is one of it.
     let holderStart = Mutex(())
     /// Whether this process may lower OOM scores.
@@ -34,6 +36,8 @@ package final class PodRuntime: Sendable {
         var waiters: [String: [CheckedContinuation<Void, Never>]] = [:]
         /// The monitors that this run of the agent started, to be waited for: their processes' descriptors.
         var monitors: [String: CInt] = [:]
+        /// Containers whose records on disk are older than these, because the disk took nothing.
+        var unwritten: Set<String> = []
     }
 
     /// Reads what an earlier run left; ``recover()`` then brings it up to date.
@@ -68,6 +72,9 @@ package final class PodRuntime: Sendable {
     func blocking<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
         try await NIOThreadPool.singleton.runIfActive(body)
     }
+
+    /// Runs what must be done even where the task is cancelled, in which nothing that blocks is begun any more.
+    func unconditionally(_ body: @escaping @Sendable () async -> Void) async { await Task { await body() }.value }
 
     // MARK: Reading
 

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import ContainerImages
+import JSON
+import KubeAPI
+import KubeClient
+import LinuxSystem
+import Synchronization
+import Testing
+
+@testable import Kubelet
+@testable import PodRuntime
+
+/// What the runtime makes of failures, and of being stopped halfway, with real containers.
+@Suite("A runtime with faults", .serialized, .enabled(if: NodeFixture.isPossible))
+struct RuntimeFaultTests {
+    private static let pod = PodIdentity(uid: "uid-p", name: "p", namespace: "default")
+
+    private func withNode(
+        _ tag: String, subnet: UInt8, _ body: (NodeFixture, PodRuntime) async throws -> Void
+    ) async throws {
+        let node = try await NodeFixture(tag, subnet: subnet)
+        try await node.importImage()
+        let runtime = try node.makeRuntime()
+        do { try await body(node, runtime) } catch { Issue.record("\(error)") }
+        try await node.tearDown(runtime)
+    }
+
+    /// Makes a container and does not start it.
+    private func create(
+        _ node: NodeFixture, _ runtime: PodRuntime, name: String = "c", attempt: Int = 0, _ command: [String]
+    ) async throws -> ContainerRecord {
+        let sandbox = try await runtime.createSandbox(SandboxSpec(pod: Self.pod, hostname: "p"))
+        var spec = ContainerSpec(pod: Self.pod, name: name, attempt: attempt, image: "demo:1")
+        spec.command = command
+        let image = try #require(try await node.images.resolve("demo:1"))
+        let id = try await runtime.createContainer(spec, image: image, in: sandbox)
+        return try #require(runtime.record(id))
+    }
+
+    private func wait(_ condition: () throws -> Bool) async throws {
+        while try !condition() { try await Task.sleep(for: .milliseconds(5)) }
+    }
+
+    @Test("a container whose start cannot be written down runs all the same, and is written down later")
+    func unwrittenStart() async throws {
+        try await withNode("write", subnet: 11) { node, runtime in
+            let id = try await create(node, runtime, ["sleep", "1000"]).id
+            let file = runtime.recordFile(id)
+            try Files.remove(file)
+            try Files.makeDirectories("\(file)/taken")
+            let started = try await runtime.startContainer(id)
+            #expect(started.startedAt > 0)
+            #expect(runtime.record(id)?.exit == nil)
+            #expect(runtime.state.withLock { $0.unwritten } == [id])
+            try Files.removeTree(file)
+            runtime.keep(id)
+            #expect(runtime.state.withLock { $0.unwritten.isEmpty })
+            let next = try node.makeRuntime()
+            try await next.recover()
+            #expect(next.record(id) == started)
+        }
+    }
+
+    @Test("containers of which nobody knows that they run end before others are started")
+    func unknownStarts() async throws {
+        try await withNode("known", subnet: 12) { node, runtime in
+            let created = try await create(node, runtime, name: "a", ["sleep", "1000"])
+            let started = try await create(node, runtime, name: "b", ["sleep", "1000"])
+            _ = try await runtime.startContainer(started.id)
+            // As if the agent had died in between.
+            try runtime.write(started)
+            let processes = try [created, started].compactMap { try runtime.firstProcess(of: $0) }
+            #expect(processes.count == 2)
+            let next = try node.makeRuntime()
+            try await next.recover()
+            #expect(next.records(of: Self.pod.uid).isEmpty)
+            for process in processes { #expect(!Files.exists("/proc/\(process)")) }
+            #expect(try Files.names(in: "\(node.directory)/run/containers").isEmpty)
+        }
+    }
+
+    @Test("a start that is cancelled leaves nothing")
+    func cancelledStart() async throws {
+        try await withNode("cancel", subnet: 17) { node, runtime in
+            let record = try await create(node, runtime, ["sleep", "1000"])
+            let process = try #require(try runtime.firstProcess(of: record))
+            let start = Task {
+                while !Task.isCancelled { await Task.yield() }
+                return try await runtime.startContainer(record.id)
+            }
+            start.cancel()
+            await #expect(throws: RuntimeError.self) { try await start.value }
+            #expect(!Files.exists("/proc/\(process)"))
+            #expect(try Files.names(in: "\(node.directory)/run/containers").isEmpty)
+        }
+    }
+}
