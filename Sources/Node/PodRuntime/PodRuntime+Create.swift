@@ -23,7 +23,11 @@ extension PodRuntime {
                 return id
             }
         } catch {
-            await unconditionally { await self.discard(id) }
+            let log = configuration.logPath(spec.pod, container: spec.name, attempt: spec.attempt)
+            await unconditionally {
+                await self.discard(id)
+                await self.removeLog(at: log, link: nil)
+            }
             throw error
         }
     }

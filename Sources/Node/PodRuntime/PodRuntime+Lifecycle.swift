@@ -172,15 +172,11 @@ extension PodRuntime {
 
     // MARK: Removing
 
-    /// Removes an ended container with its file system; its log stays until the pod goes.
+    /// Removes an ended container with its file system and its log.
     package func removeContainer(_ id: String) async {
         guard let record = record(id) else { return }
         if record.exit == nil { await stopContainer(id, grace: 0) }
-        let link = logLink(record)
-        do { try Files.remove(link) } catch {
-            logger(of: record).debug(
-                "A log's link could not be removed", metadata: ["path": "\(link)", "error": "\(error)"])
-        }
+        await removeLog(at: record.logPath, link: logLink(record))
         await discard(id)
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LinuxSystem
+import Logging
 
 /// Reading what containers wrote.
 extension PodRuntime {
@@ -24,6 +25,25 @@ extension PodRuntime {
         else { return "" }
         var formatter = LogFormatter(options) { _ in nil }
         return String(decoding: formatter.feed(text).suffix(bytes), as: UTF8.self)
+    }
+
+    /// Removes the log of one instance with what was rotated away of it.
+    ///
+    /// - Parameter link: What leads to the log from elsewhere; nil where nothing does yet.
+    func removeLog(at path: String, link: String?) async {
+        do {
+            try await blocking {
+                if let link { try Files.remove(link) }
+                let directory = Files.directory(of: path)
+                guard try Files.status(directory) != nil else { return }
+                let name = String(path.dropFirst(directory.utf8.count + 1))
+                for file in try Files.names(in: directory) where file == name || file.hasPrefix("\(name).") {
+                    try Files.remove("\(directory)/\(file)")
+                }
+            }
+        } catch {
+            logger.warning("A log could not be removed", metadata: ["path": "\(path)", "error": "\(error)"])
+        }
     }
 
     /// Sends a container's log to a reader as its options say; with `follow` until the container has ended.

@@ -95,4 +95,22 @@ struct RuntimeFaultTests {
             #expect(try Files.names(in: "\(node.directory)/run/containers").isEmpty)
         }
     }
+
+    @Test("the log of an instance goes with it, and one of an instance that never ran as well")
+    func logsOfInstances() async throws {
+        try await withNode("logs", subnet: 13) { node, runtime in
+            let first = try await create(node, runtime, attempt: 1, ["echo", "one"])
+            let second = try await create(node, runtime, attempt: 11, ["echo", "two"])
+            for record in [first, second] { _ = try await runtime.startContainer(record.id) }
+            try await wait { runtime.records(of: Self.pod.uid).allSatisfy { $0.exit != nil } }
+            try Files.replace("\(first.logPath).1700000001000", with: [])
+            await runtime.removeContainer(first.id)
+            await #expect(throws: RuntimeError.self) {
+                let third = try await create(node, runtime, attempt: 12, ["/none"])
+                _ = try await runtime.startContainer(third.id)
+            }
+            #expect(try Files.names(in: Files.directory(of: first.logPath)) == ["11.log"])
+            #expect(runtime.logTail(of: second, lines: 1, bytes: 100) == "two\n")
+        }
+    }
 }
