@@ -7,6 +7,9 @@ import LinuxSystem
 extension ContainerMonitor {
     /// Milliseconds between attempts to write to a log that takes nothing.
     private static let logRetryTime: Int32 = 1000
+    /// Milliseconds for which such a log is tried after the container's end. A container that never ends cannot be removed,
+    /// and what fills the disk may be its own.
+    private static let lastLogRetries: Int64 = 3000
 
     /// What an entry of the poll is about.
     private enum Source {
@@ -15,15 +18,23 @@ extension ContainerMonitor {
         case client(AttachClient)
     }
 
-    /// Serves until the container has ended and everything it wrote is in the log; then records the end.
+    /// Serves until the container has ended and everything it wrote is in the log, or the log has taken nothing for too long
+    /// after that; then records the end.
     func loop() throws {
         var isDrained = false
+        var giveUpAt: Int64?
         while !isDrained {
             let (sources, entries) = try wait()
             for (source, entry) in zip(sources, entries) where !entry.result.isEmpty {
                 try handle(source, entry.result)
             }
             log.flush()
+            if status != nil, !log.pending.isEmpty {
+                let now = SystemFacts.uptimeMilliseconds
+                let end = giveUpAt ?? now + Self.lastLogRetries
+                giveUpAt = end
+                if now >= end { log.giveUp() }
+            }
             finishStart()
             controls.removeAll { !$0.isOpen }
             removeClients()

@@ -5,11 +5,12 @@ import LinuxSystem
 /// The container's log file.
 ///
 /// What cannot be written now (a full disk) is kept, at most one formatted chunk for each stream, and the streams are
-/// not read until it is out: the container waits, and nothing is lost.
+/// not read until it is out: the container waits, and nothing is lost. Only after its end that is given up one day.
 final class LogFile {
     private let path: String
     private var file: CInt
     private(set) var pending: [UInt8] = []
+    private var isLost = false
 
     init(path: String) throws(SystemError) {
         self.path = path
@@ -31,8 +32,15 @@ final class LogFile {
 
     /// Writes as much as the disk takes.
     func append(_ bytes: [UInt8]) {
+        if isLost { return }
         pending += bytes
         flush()
+    }
+
+    /// Throws away what is pending and whatever comes after it.
+    func giveUp() {
+        isLost = true
+        pending = []
     }
 
     /// Tries to write what is pending.

@@ -17,6 +17,13 @@ package enum SystemFacts: Sendable {
         }
     }
 
+    /// Milliseconds of a clock that nobody sets (clock_gettime(2), `CLOCK_MONOTONIC`).
+    package static var uptimeMilliseconds: Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+
     /// Whether the kernel has IPv6: not where it was built without, or started with ipv6.disable=1.
     package static var hasIPv6: Bool { Files.exists("/proc/sys/net/ipv6/conf/all") }
 

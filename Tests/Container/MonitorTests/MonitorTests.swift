@@ -190,6 +190,14 @@ final class MonitorFixture {
         #expect(try fixture.lines(in: fixture.logPath + ".1") == ["stdout F one"])
     }
 
+    @Test func endsWithALogThatTakesNothing() throws {
+        let fixture = try MonitorFixture("echo lost; exit 4")
+        try Files.makeLink(fixture.logPath, to: "/dev/full")
+        guard case .created = try fixture.start(["--start"]) else { throw MonitorError("not created") }
+        #expect(try fixture.waitForEnd()?.exitCode == 4)
+        try fixture.wait("the monitor's end") { try fixture.paths.runningMonitor() == nil }
+    }
+
     @Test func attachCarriesBothStreamsAndTheEndOfInput() throws {
         let fixture = try MonitorFixture("cat; echo bye >&2")
         guard case .created = try fixture.start(["--stdin"]) else { throw MonitorError("not created") }
