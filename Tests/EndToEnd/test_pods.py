@@ -95,6 +95,14 @@ class PodTests(NodeTestCase):
                                            "capabilities": {"drop": ["ALL"]}, "allowPrivilegeEscalation": False}})
         self.assertEqual((phase, log), ("Succeeded", "1000\n2000\nread-only\n"))
 
+    def test_privileged_containers_have_the_machines_devices(self):
+        script = "test -c /dev/kmsg && echo there || echo missing"
+        self.assertEqual(self.finished_pod("ordinary", script), ("Succeeded", "missing\n"))
+        privileged = {"securityContext": {"privileged": True}}
+        self.assertEqual(
+            self.finished_pod("privileged", script + "; ls /dev/pts; test -h /dev/ptmx && echo own", container=privileged),
+            ("Succeeded", "there\nptmx\nown\n"))
+
     def test_probes(self):
         probe = {"exec": {"command": ["test", "-e", "/tmp/ready"]}, "periodSeconds": 1}
         self.node.apply(self.pod("probed", container={"readinessProbe": probe}))

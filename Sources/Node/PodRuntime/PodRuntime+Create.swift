@@ -66,7 +66,9 @@ extension PodRuntime {
         let builder = RuntimeSpecBuilder(
             container: spec, image: execution, user: user, sandbox: sandbox, rootfs: root,
             cgroupPath: "\(sandbox.cgroupPath)/\(id)", mounts: mounts.mounts,
-            joinedProcesses: try joinedProcesses(spec, sandbox), hasResourceCapability: hasResourceCapability)
+            joinedProcesses: try joinedProcesses(spec, sandbox),
+            hostDevices: spec.security.isPrivileged ? try HostDevices.list() : [],
+            hasResourceCapability: hasResourceCapability)
         let runtimeSpec = try builder.build()
         try Files.replace("\(directory)/config.json", with: runtimeSpec.serialized(), durable: false)
         let record = try makeRecord(id, spec, image, config, sandbox, user)

@@ -22,7 +22,8 @@ struct RuntimeSpecTests {
 
     static func build(
         image: ImageConfig.Execution = .init(), user: ResolvedUser = .init(), hasResourceCapability: Bool = true,
-        joinedProcesses: String? = nil, _ configure: (inout ContainerSpec) -> Void
+        joinedProcesses: String? = nil, hostDevices: [RuntimeSpec.Device] = [],
+        _ configure: (inout ContainerSpec) -> Void
     ) throws -> RuntimeSpec {
         var container = ContainerSpec(pod: pod, name: "c", attempt: 0, image: "i")
         container.command = ["/bin/true"]
@@ -31,7 +32,7 @@ struct RuntimeSpecTests {
         return try RuntimeSpecBuilder(
             container: container, image: image, user: user, sandbox: sandbox(), rootfs: "/root",
             cgroupPath: "/kubepods/podu/c", mounts: mounts.mounts, joinedProcesses: joinedProcesses,
-            hasResourceCapability: hasResourceCapability
+            hostDevices: hostDevices, hasResourceCapability: hasResourceCapability
         ).build()
     }
 
@@ -90,6 +91,32 @@ struct RuntimeSpecTests {
         #expect(spec.linux.maskedPaths.isEmpty && spec.linux.readonlyPaths.isEmpty)
         #expect(spec.linux.resources?.devices == [.init(allow: true, access: "rwm")])
         #expect(spec.mounts.first { $0.destination == "/sys" }?.options.contains("rw") == true)
+    }
+
+    @Test("a privileged container has the machine's devices, others have not")
+    func hostDevices() throws {
+        let devices = [RuntimeSpec.Device(type: "b", path: "/dev/sda", major: 8, fileMode: 0o660, gid: 6)]
+        #expect(try Self.build(hostDevices: devices) { $0.security.isPrivileged = true }.linux.devices == devices)
+        #expect(try Self.build(hostDevices: devices) { _ in }.linux.devices.isEmpty)
+    }
+
+    @Test(
+        "the machine's devices are listed without other kinds, consoles and what containers have of their own",
+        .enabled(if: Processes.effectiveUserID == 0))
+    func deviceList() throws {
+        let base = "/tmp/kubelet-devices-\(Processes.current)"
+        for name in ["bus/usb", "pts"] { try Files.makeDirectories("\(base)/\(name)") }
+        defer { try? Files.removeTree(base) }
+        for (directory, name) in [("", "null"), ("", "console"), ("/bus/usb", "001"), ("/pts", "0")] {
+            try DirectoryHandle(path: base + directory).makeNode(
+                name, kind: .characterDevice, permissions: 0o640, major: 1, minor: 3)
+        }
+        try DirectoryHandle(path: base).makeNode("fifo", kind: .fifo, permissions: 0o600, major: 0, minor: 0)
+        try Files.makeLink("\(base)/link", to: "null")
+        try Files.replace("\(base)/file", with: [])
+        let found = try HostDevices.list(in: base)
+        #expect(found.map(\.path) == ["\(base)/bus/usb/001", "\(base)/null"])
+        #expect(found.last == .init(type: "c", path: "\(base)/null", major: 1, minor: 3, fileMode: 0o640))
     }
 
     @Test("capabilities are added and dropped, ALL included")

@@ -17,6 +17,8 @@ struct RuntimeSpecBuilder {
     let mounts: [RuntimeSpec.Mount]
     /// The PID namespace that the container joins; nil for one of its own.
     var joinedProcesses: String?
+    /// The machine's devices, for a privileged container.
+    var hostDevices: [RuntimeSpec.Device] = []
     /// Whether an ordinary user may lower the OOM score and raise limits: the agent lacks CAP_SYS_RESOURCE otherwise.
     let hasResourceCapability: Bool
 
@@ -115,7 +117,10 @@ struct RuntimeSpecBuilder {
         linux.resources = resources()
         let security = container.security
         linux.rootfsPropagation = rootPropagation
-        if security.isPrivileged { return linux }
+        if security.isPrivileged {
+            linux.devices = hostDevices
+            return linux
+        }
         if !security.unmasksProc {
             linux.maskedPaths = Self.maskedPaths
             linux.readonlyPaths = Self.readOnlyPaths
