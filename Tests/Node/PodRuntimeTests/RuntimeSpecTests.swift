@@ -119,6 +119,16 @@ struct RuntimeSpecTests {
         #expect(found.last == .init(type: "c", path: "\(base)/null", major: 1, minor: 3, fileMode: 0o640))
     }
 
+    @Test("mounts are made from the root on, in the pod's order where they lie equally deep")
+    func mountOrder() throws {
+        let spec = try Self.build {
+            $0.mounts = ["/a/b/c", "/a/b", "/z/", "/a/b/c/d", "/a", "/b/c"].map {
+                ContainerMount(containerPath: $0, hostPath: "/tmp")
+            }
+        }
+        #expect(spec.mounts.suffix(6).map(\.destination) == ["/z/", "/a", "/a/b", "/b/c", "/a/b/c", "/a/b/c/d"])
+    }
+
     @Test("capabilities are added and dropped, ALL included")
     func capabilities() {
         #expect(CapabilityList.resolve(added: ["NET_ADMIN"], dropped: ["ALL"]) == ["CAP_NET_ADMIN"])

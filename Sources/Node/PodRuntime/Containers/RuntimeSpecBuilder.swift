@@ -13,7 +13,7 @@ struct RuntimeSpecBuilder {
     let rootfs: String
     /// The container's cgroup below the hierarchy's root.
     let cgroupPath: String
-    /// Bind mounts with their sources resolved, in the order in which they are made.
+    /// Bind mounts with their sources resolved, in the pod's order.
     let mounts: [RuntimeSpec.Mount]
     /// The PID namespace that the container joins; nil for one of its own.
     var joinedProcesses: String?
@@ -39,7 +39,7 @@ struct RuntimeSpecBuilder {
         process.oomScoreAdj = max(container.resources.oomScoreAdjustment, hasResourceCapability ? -1000 : 0)
         var spec = RuntimeSpec(
             process: process, root: RuntimeSpec.Root(path: rootfs, readonly: security.hasReadOnlyRoot))
-        spec.mounts = standardMounts() + mounts
+        spec.mounts = standardMounts() + orderedMounts
         spec.linux = try linux(capabilities: names)
         return spec
     }
@@ -82,6 +82,13 @@ struct RuntimeSpecBuilder {
     }
 
     // MARK: Mounts
+
+    /// The pod's mounts with those first that others may lie in (containerd: orderedMounts): made later they would hide them.
+    private var orderedMounts: [RuntimeSpec.Mount] {
+        let depths = mounts.map { $0.destination.split(separator: "/").count }
+        // By place where the depth is the same: the sort need not be stable.
+        return mounts.indices.sorted { (depths[$0], $0) < (depths[$1], $1) }.map { mounts[$0] }
+    }
 
     /// What every container sees below /proc, /dev and /sys; a mount of the pod at the same place replaces it.
     private func standardMounts() -> [RuntimeSpec.Mount] {
