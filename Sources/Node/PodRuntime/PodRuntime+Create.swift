@@ -68,7 +68,7 @@ extension PodRuntime {
             cgroupPath: "\(sandbox.cgroupPath)/\(id)", mounts: mounts.mounts,
             joinedProcesses: try joinedProcesses(spec, sandbox),
             hostDevices: spec.security.isPrivileged ? try HostDevices.list() : [],
-            hasResourceCapability: hasResourceCapability)
+            canKillTogether: cgroups.canKillTogether, hasResourceCapability: hasResourceCapability)
         let runtimeSpec = try builder.build()
         try Files.replace("\(directory)/config.json", with: runtimeSpec.serialized(), durable: false)
         let record = try makeRecord(id, spec, image, config, sandbox, user)

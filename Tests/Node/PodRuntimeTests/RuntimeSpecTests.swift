@@ -22,7 +22,7 @@ struct RuntimeSpecTests {
 
     static func build(
         image: ImageConfig.Execution = .init(), user: ResolvedUser = .init(), hasResourceCapability: Bool = true,
-        joinedProcesses: String? = nil, hostDevices: [RuntimeSpec.Device] = [],
+        joinedProcesses: String? = nil, hostDevices: [RuntimeSpec.Device] = [], canKillTogether: Bool = false,
         _ configure: (inout ContainerSpec) -> Void
     ) throws -> RuntimeSpec {
         var container = ContainerSpec(pod: pod, name: "c", attempt: 0, image: "i")
@@ -32,7 +32,7 @@ struct RuntimeSpecTests {
         return try RuntimeSpecBuilder(
             container: container, image: image, user: user, sandbox: sandbox(), rootfs: "/root",
             cgroupPath: "/kubepods/podu/c", mounts: mounts.mounts, joinedProcesses: joinedProcesses,
-            hostDevices: hostDevices, hasResourceCapability: hasResourceCapability
+            hostDevices: hostDevices, canKillTogether: canKillTogether, hasResourceCapability: hasResourceCapability
         ).build()
     }
 
@@ -117,6 +117,13 @@ struct RuntimeSpecTests {
         let found = try HostDevices.list(in: base)
         #expect(found.map(\.path) == ["\(base)/bus/usb/001", "\(base)/null"])
         #expect(found.last == .init(type: "c", path: "\(base)/null", major: 1, minor: 3, fileMode: 0o640))
+    }
+
+    @Test("the whole container is killed where the kernel can")
+    func killedTogether() throws {
+        let spec = try Self.build(canKillTogether: true) { _ in }
+        #expect(spec.linux.resources?.unified == ["memory.oom.group": "1"])
+        #expect(try Self.build { _ in }.linux.resources?.unified.isEmpty == true)
     }
 
     @Test("mounts are made from the root on, in the pod's order where they lie equally deep")

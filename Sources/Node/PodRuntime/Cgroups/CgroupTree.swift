@@ -8,6 +8,8 @@ package struct CgroupTree: Sendable {
     private let hierarchies: [String: String]
     /// Whether there is only the unified hierarchy.
     package let isUnified: Bool
+    /// Whether groups are killed as a whole for lack of memory when they ask for it: v2 with its controller for memory.
+    let canKillTogether: Bool
     private static let root = "/sys/fs/cgroup"
     private static let unifiedMagic: UInt32 = 0x6367_7270
 
@@ -16,8 +18,11 @@ package struct CgroupTree: Sendable {
         isUnified = try Mounting.fileSystemType(of: Self.root) == Self.unifiedMagic
         if isUnified {
             hierarchies = [:]
+            canKillTogether = try Files.readText("\(Self.root)/cgroup.controllers").split(separator: " ").contains(
+                "memory")
             return
         }
+        canKillTogether = false
         var found: [String: String] = [:]
         for mount in try MountInfo.current() where mount.type == "cgroup" {
             for option in mount.superOptions.split(separator: ",") where found[String(option)] == nil {

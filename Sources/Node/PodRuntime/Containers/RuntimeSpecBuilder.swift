@@ -19,6 +19,8 @@ struct RuntimeSpecBuilder {
     var joinedProcesses: String?
     /// The machine's devices, for a privileged container.
     var hostDevices: [RuntimeSpec.Device] = []
+    /// Whether the kernel can kill the whole container for lack of memory, and not one process of it.
+    var canKillTogether = false
     /// Whether an ordinary user may lower the OOM score and raise limits: the agent lacks CAP_SYS_RESOURCE otherwise.
     let hasResourceCapability: Bool
 
@@ -178,6 +180,8 @@ struct RuntimeSpecBuilder {
             // No swap beyond the limit, as upstream's NoSwap.
             result.memory = RuntimeSpec.Memory(limit: limit, swap: limit)
         }
+        // Half a container is worse than none (upstream: singleProcessOOMKill).
+        if canKillTogether { result.unified["memory.oom.group"] = "1" }
         if let limit = limits.pidsLimit { result.pids = RuntimeSpec.Pids(limit: limit) }
         result.hugepageLimits = limits.hugepageLimits.sorted { $0.key < $1.key }.map {
             RuntimeSpec.HugepageLimit(pageSize: $0.key, limit: $0.value)
