@@ -69,7 +69,7 @@ package final class Kubelet: Sendable {
             configuration: configuration, client: client, runtime: runtime, images: images, objects: objects,
             tokens: TokenSource(client: client, kept: kept, clock: clock), recorder: recorder, services: services,
             machine: machine, ephemeralStorage: Int64(clamping: space?.totalBytes ?? 0), nursery: nursery,
-            shutdown: NodeShutdown(),
+            qualityGroups: QualityGroups(runtime: runtime, logger: logger), shutdown: NodeShutdown(),
             pressure: PressureWatch(directory: configuration.stateDirectory, images: images, clock: clock),
             eventLoops: eventLoops, clock: clock, logger: logger)
         store = DesiredPods(directory: "\(configuration.stateDirectory)/pods", logger: logger)

@@ -51,7 +51,7 @@ extension PodRuntime {
         }
     }
 
-    private func joined(_ root: String, _ path: String) -> String { root == "/" ? path : root + path }
+    func joined(_ root: String, _ path: String) -> String { root == "/" ? path : root + path }
 
     private func mountSharedMemory(_ path: String) throws {
         try Files.makeDirectories(path)

@@ -29,6 +29,31 @@ extension PodRuntime {
         logger(of: record).info("A container's limits have changed")
     }
 
+    /// Gives groups that pods lie in, such as `/kubepods/burstable`, their shares of the CPU beside others.
+    ///
+    /// - Parameter wanted: The shares by group (v1's, 2...262144). It is called when nobody else gives any, so that of several
+    ///   callers the one that knows most has the last word.
+    package func setGroupShares(_ wanted: @escaping @Sendable () -> [String: UInt64]) async throws {
+        try await blocking {
+            try self.groupShares.withLock { known in
+                for (group, shares) in wanted() where known[group] != shares {
+                    try self.setShares(shares, of: group)
+                    known[group] = shares
+                }
+            }
+        }
+    }
+
+    private func setShares(_ shares: UInt64, of group: String) throws {
+        switch configuration.cgroupDriver {
+        case .cgroupfs:
+            try cgroups.makePodGroup(joined(configuration.cgroupRoot, group), PodLimits(cpuShares: shares))
+        case .systemd:
+            try ServiceManager.setCPUWeight(
+                CgroupTree.weight(shares: shares), of: PodScope.slice(root: configuration.cgroupRoot, parent: group))
+        }
+    }
+
     /// Changes what a pod may use as a whole; nil if it has no sandbox.
     package func updateSandbox(of podUID: String, to limits: PodLimits) async throws -> Sandbox? {
         guard var sandbox = sandbox(of: podUID) else { return nil }

@@ -20,6 +20,8 @@ package final class PodRuntime: Sendable {
     let network: SandboxNetwork
     let logger: Logger
     let state = Mutex(State())
+    /// The shares that groups of pods were given last; held while they are given others.
+    let groupShares = Mutex<[String: UInt64]>([:])
     /// Held while a container's record is written or removed, so that the newest one stays on disk.
     let recordFiles = Mutex(())
     /// Held while a pod's first process is looked for and started, so that there is one of it.

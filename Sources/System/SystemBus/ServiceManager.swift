@@ -120,6 +120,14 @@ package enum ServiceManager {
             [.string(scope.name), .boolean(true), .array(of: "(sv)", scope.limits)])
     }
 
+    /// Gives a unit its weight beside its siblings, 1...10000, until the machine goes down; also one that does not run yet, such
+    /// as a slice that nothing lies in.
+    package static func setCPUWeight(_ weight: UInt64, of unit: String) throws(BusError) {
+        try BusConnection.serviceManager().call(
+            target, "SetUnitProperties",
+            [.string(unit), .boolean(true), .array(of: "(sv)", [.property("CPUWeight", .uint64(weight))])])
+    }
+
     /// Stops a unit and everything that lies in it; one that there is not is no error.
     package static func stop(_ unit: String) throws(BusError) {
         let connection = try BusConnection.serviceManager()

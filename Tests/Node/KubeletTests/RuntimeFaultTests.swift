@@ -113,4 +113,25 @@ struct RuntimeFaultTests {
             #expect(runtime.logTail(of: second, lines: 1, bytes: 100) == "two\n")
         }
     }
+
+    @Test("groups of pods weigh what their pods request")
+    func qualityGroups() async throws {
+        try await withNode("weigh", subnet: 16) { node, runtime in
+            let isUnified = runtime.cgroups.isUnified
+            @Sendable func weight(_ group: String) throws -> String {
+                let directory = runtime.cgroups.directory("/kubelet-test-weigh/kubepods/\(group)", controller: "cpu")
+                return try Files.readText("\(directory ?? "")/\(isUnified ? "cpu.weight" : "cpu.shares")")
+            }
+            try await node.withKubelet(runtime) {
+                try await node.createPod("b", ["resources": ["requests": ["cpu": "100m"]]])
+                _ = try await node.cluster.wait(.pods, node.key("b")) { NodeFixture.isReady($0) }
+                #expect(try weight("burstable") == (isUnified ? "4" : "102"))
+                #expect(try weight("besteffort") == (isUnified ? "1" : "2"))
+                try await node.cluster.delete(
+                    .pods, namespace: "default", name: "b", options: DeleteOptions(gracePeriodSeconds: 1))
+                _ = try await node.cluster.wait(.pods, node.key("b")) { $0 == nil }
+                #expect(try weight("burstable") == (isUnified ? "1" : "2"))
+            }
+        }
+    }
 }

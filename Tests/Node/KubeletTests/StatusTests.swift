@@ -196,6 +196,14 @@ struct StatusTests {
         #expect(pod(["limits": ["cpu": "1", "memory": "1Gi"], "requests": ["cpu": "500m"]]) == .burstable)
     }
 
+    @Test("the groups of pods weigh what burstable pods request together, or next to nothing")
+    func groupShares() {
+        #expect(
+            QualityGroups.shares(burstableRequests: [100, 250])
+                == ["/kubepods/besteffort": 2, "/kubepods/burstable": 358])
+        #expect(QualityGroups.shares(burstableRequests: [])["/kubepods/burstable"] == 2)
+    }
+
     @Test("requests and limits become cgroup settings")
     func cgroupSettings() {
         let pod = MachineDriver.pod([

@@ -37,6 +37,7 @@ struct PodScopeTests {
         #expect(PodScope.topSlice(root: "/swiftlet") == "swiftlet.slice")
         #expect(PodScope.topSlice(root: "/a-b/c") == "a_b.slice")
         #expect(PodScope.topSlice(root: "/") == "kubepods.slice")
+        #expect(PodScope.slice(root: "/a-b", parent: "/kubepods/burstable") == "a_b-kubepods-burstable.slice")
     }
 
     @Test("a sandbox remembers its limits, for the scopes that are made later")

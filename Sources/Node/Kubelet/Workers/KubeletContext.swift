@@ -23,6 +23,7 @@ struct KubeletContext: Sendable {
     /// Bytes on the file system of pods' files.
     let ephemeralStorage: Int64
     let nursery: Nursery
+    let qualityGroups: QualityGroups
     let shutdown: NodeShutdown
     let pressure: PressureWatch
     let eventLoops: any EventLoopGroup

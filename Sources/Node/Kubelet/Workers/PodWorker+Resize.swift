@@ -15,6 +15,7 @@ extension PodWorker {
     /// Gives the pod's group and these containers' the limits that are granted.
     func resize(_ names: [String]) async {
         let pod = pod
+        await context.qualityGroups.update(pod)
         var done: [String: ContainerLimits] = [:]
         do {
             let wanted = groupLimits(of: pod)

@@ -96,6 +96,7 @@ extension PodWorker {
     func createSandbox() async {
         do {
             try await checkRuntimeClass()
+            await context.qualityGroups.update(pod)
             let sandbox = try await context.runtime.createSandbox(sandboxSpec())
             setSandbox(sandbox)
             try await writeFiles(sandbox)
@@ -118,6 +119,7 @@ extension PodWorker {
                 try? await Task.sleep(for: .seconds(1))
             }
         }
+        await context.qualityGroups.remove(uid: uid)
         mailbox.post(.sandboxRemoved)
     }
 

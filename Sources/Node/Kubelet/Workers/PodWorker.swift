@@ -80,6 +80,7 @@ final class PodWorker: Sendable {
             let children = Nursery()
             group.addTask { await children.run() }
             group.addTask { await self.publisher.run() }
+            if found?.sandbox != nil { await context.qualityGroups.update(pod) }
             perform(begin(found, refusal), children)
             watchAdopted()
             publish()

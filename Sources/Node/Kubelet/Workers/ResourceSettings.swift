@@ -11,6 +11,9 @@ package enum ResourceSettings {
     /// Microseconds.
     private static let quotaPeriod: UInt64 = 100_000
     private static let minimumQuota: Int64 = 1000
+    /// The groups of pods by their quality of service, beside those of the guaranteed ones.
+    static let burstableParent = "/kubepods/burstable"
+    static let bestEffortParent = "/kubepods/besteffort"
 
     /// Shares for thousandths of a CPU.
     package static func shares(milliCPU: Int64) -> UInt64 {
@@ -108,8 +111,8 @@ package enum ResourceSettings {
         let parent: String
         switch pod.qosClass {
         case .guaranteed: parent = "/kubepods"
-        case .burstable: parent = "/kubepods/burstable"
-        case .bestEffort: parent = "/kubepods/besteffort"
+        case .burstable: parent = burstableParent
+        case .bestEffort: parent = bestEffortParent
         }
         // One container without a limit makes the sum of the others' meaningless.
         let memoryLimits = (pod.initContainers + pod.containers).map {

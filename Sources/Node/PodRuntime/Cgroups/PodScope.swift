@@ -70,6 +70,11 @@ package struct PodScope: Hashable, Sendable {
         return "\(slices)/\(names.last.map { "\($0)-" } ?? "")pod\(escaped(uid)).scope"
     }
 
+    /// The slice, as a unit, that stands for a parent of pods such as `/kubepods/burstable`.
+    static func slice(root: String, parent: String) -> String {
+        "\(unitNames(root: root, parent: parent).last ?? "-").slice"
+    }
+
     /// The slice that holds all pods of a node, as a unit.
     package static func topSlice(root: String) -> String {
         "\(unitNames(root: root, parent: "/kubepods").first ?? "kubepods").slice"
