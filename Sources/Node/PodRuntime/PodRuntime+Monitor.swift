@@ -98,15 +98,25 @@ extension PodRuntime {
 
     /// Has the monitor start the container's program; throws what the launcher says when it cannot.
     func startProgram(_ record: ContainerRecord) throws {
+        try ask(.start, of: record, timeout: Self.answerTimeout, .start, "start container \(record.name)")
+    }
+
+    /// Asks a container's monitor for something, and waits until it is done.
+    ///
+    /// - Parameter timeout: Milliseconds.
+    private func ask(
+        _ request: ControlRequest, of record: ContainerRecord, timeout: Int32, _ kind: RuntimeError.Kind,
+        _ operation: String
+    ) throws {
         let socket = try Sockets.connect(to: monitorPaths(record.id).control, kind: .packets)
-        try Sockets.send(ControlRequest.start.bytes, on: socket)
-        guard try Polling.wait(socket, .readable, timeout: Self.answerTimeout) else {
-            throw RuntimeError(.start, "start container \(record.name)", "its monitor does not answer")
+        try Sockets.send(request.bytes, on: socket)
+        guard try Polling.wait(socket, .readable, timeout: timeout) else {
+            throw RuntimeError(kind, operation, "its monitor does not answer")
         }
         switch ControlReply(try Sockets.receive(limit: 16 << 10, on: socket)) {
         case .done?, .exited?: return
-        case .failed(let why)?: throw RuntimeError(.start, "start container \(record.name)", why)
-        case nil: throw RuntimeError(.start, "start container \(record.name)", "its monitor has died")
+        case .failed(let why)?: throw RuntimeError(kind, operation, why)
+        case nil: throw RuntimeError(kind, operation, "its monitor has died")
         }
     }
 
@@ -189,39 +199,44 @@ extension PodRuntime {
         while !Task.isCancelled {
             try await Task.sleep(for: .seconds(10))
             for id in state.withLock({ $0.unwritten }) { keep(id) }
-            let running = allRecords().filter { $0.exit == nil && $0.startedAt > 0 }
-            if running.isEmpty { continue }
-            await rotateLogs(of: running)
+            await tendLogs()
         }
     }
 
-    private func rotateLogs(of records: [ContainerRecord]) async {
-        do {
-            try await blocking {
-                for record in records {
-                    guard let status = try Files.status(record.logPath),
-                        status.size > UInt64(self.configuration.logSizeLimit)
-                    else { continue }
-                    try self.rotate(record)
-                }
+    /// Rotates the logs of running containers that have grown too long. What goes wrong with one keeps no other from it.
+    func tendLogs() async {
+        for record in allRecords() where record.exit == nil && record.startedAt > 0 {
+            do {
+                try await blocking { try self.tendLog(of: record) }
+            } catch {
+                // One that has just ended has nobody to answer.
+                if self.record(record.id)?.exit != nil { continue }
+                logger(of: record).warning("A log could not be rotated", metadata: ["error": "\(error)"])
             }
-        } catch {
-            logger.warning("Logs could not be rotated", metadata: ["error": "\(error)"])
         }
     }
 
-    /// Renames a log, has its monitor begin a new one, and removes the oldest beyond the limit.
-    func rotate(_ record: ContainerRecord) throws {
+    private func tendLog(of record: ContainerRecord) throws {
+        // Without a file its monitor missed, or could not do, what it was asked for at the last rotation.
+        guard let status = try Files.status(record.logPath) else { return try reopenLog(of: record) }
+        if status.size > UInt64(configuration.logSizeLimit) { try rotate(record) }
+    }
+
+    /// Renames a log, removes the oldest beyond the limit, and has the monitor begin a new one.
+    private func rotate(_ record: ContainerRecord) throws {
         let now = FileTime.now()
         // As upstream, names sort by time.
         try Files.rename(record.logPath, to: "\(record.logPath).\(now.seconds)\(now.nanoseconds / 1_000_000 + 1000)")
-        let socket = try Sockets.connect(to: monitorPaths(record.id).control, kind: .packets)
-        try Sockets.send(ControlRequest.reopenLog.bytes, on: socket)
-        _ = try Polling.wait(socket, .readable, timeout: 1000)
         let directory = Files.directory(of: record.logPath)
         let name = record.logPath.split(separator: "/").last.map(String.init) ?? ""
         let old = try Files.names(in: directory).filter { $0.hasPrefix("\(name).") }.sorted()
+        // Before the new one is made: on a full disk that needs the room.
         for stale in old.dropLast(max(0, configuration.logFileLimit - 1)) { try Files.remove("\(directory)/\(stale)") }
+        try reopenLog(of: record)
+    }
+
+    private func reopenLog(of record: ContainerRecord) throws {
+        try ask(.reopenLog, of: record, timeout: 1000, .other, "begin a new log of container \(record.name)")
     }
 
     // MARK: Attach

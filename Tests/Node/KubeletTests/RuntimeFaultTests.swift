@@ -114,6 +114,22 @@ struct RuntimeFaultTests {
         }
     }
 
+    @Test("a log that is missing is begun again, whatever is wrong with others")
+    func missingLogs() async throws {
+        try await withNode("rotate", subnet: 14) { node, runtime in
+            let silent = try await create(node, runtime, name: "a", ["sleep", "1000"])
+            let other = try await create(node, runtime, name: "b", ["sleep", "1000"])
+            for record in [silent, other] {
+                _ = try await runtime.startContainer(record.id)
+                try Files.rename(record.logPath, to: "\(record.logPath).1")
+            }
+            try Files.remove("\(node.directory)/run/containers/\(silent.id)/control.sock")
+            await runtime.tendLogs()
+            #expect(Files.exists(other.logPath))
+            #expect(!Files.exists(silent.logPath))
+        }
+    }
+
     @Test("groups of pods weigh what their pods request")
     func qualityGroups() async throws {
         try await withNode("weigh", subnet: 16) { node, runtime in
