@@ -44,11 +44,7 @@ extension PodRuntime {
             try self.writeProcess(processFile, record, command, tty: options.tty)
             return try self.spawnExec(record, processFile: processFile, pidFile: pidFile, options)
         }
-        return try await withTaskCancellationHandler {
-            try await self.serve(exec, options, client)
-        } onCancel: {
-            self.kill(pidFile: pidFile)
-        }
+        return try await serve(exec, pidFile: pidFile, options, client)
     }
 
     /// The container's own process with another command line.
@@ -61,13 +57,6 @@ extension PodRuntime {
         process.terminal = tty
         if tty, !process.env.contains(where: { $0.hasPrefix("TERM=") }) { process.env.append("TERM=xterm") }
         try Files.replace(path, with: process.serialized(), durable: false)
-    }
-
-    /// Kills what a launcher's PID file names: the task no longer wants it.
-    private func kill(pidFile: String) {
-        // The process may not have got so far, or may have ended by itself.
-        guard let text = try? Files.readText(pidFile), let pid = Int32(text) else { return }
-        try? Processes.kill(pid, Signals.kill)
     }
 
     // MARK: Spawning
@@ -160,13 +149,18 @@ extension PodRuntime {
     // MARK: Streams
 
     private func serve(
-        _ exec: ExecProcess, _ options: ProcessStreamOptions, _ client: any ProcessClient
+        _ exec: ExecProcess, pidFile: String, _ options: ProcessStreamOptions, _ client: any ProcessClient
     ) async throws -> Int {
         let pump = DescriptorPump(client: client)
+        let life = ExecLife(exec, pidFile: pidFile) { await pump.drain(exec.alive) }
         return try await withThrowingTaskGroup(of: PumpEnd.self) { group in
             group.addTask {
-                await pump.drain(exec.alive)
+                await life.waitForEnd()
                 return .process
+            }
+            group.addTask {
+                await life.endWhenCancelled()
+                return .input
             }
             var outputs = 0
             if exec.terminal >= 0 {
@@ -197,7 +191,10 @@ extension PodRuntime {
             }
             try await Self.waitForEnd(&group, outputs: outputs)
             group.cancelAll()
-            return try await self.blocking { try exec.exitCode() }
+            try await group.waitForAll()
+            // The launcher has ended, or is just about to. It is waited for in a task of its own: work of one that is cancelled
+            // is not begun.
+            return try await Task { try await self.blocking { try exec.exitCode() } }.value
         }
     }
 

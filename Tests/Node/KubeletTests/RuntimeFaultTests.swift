@@ -130,6 +130,27 @@ struct RuntimeFaultTests {
         }
     }
 
+    @Test("commands that are no longer wanted end, whenever that is, and keep no thread")
+    func cancelledCommands() async throws {
+        try await withNode("exec", subnet: 15) { node, runtime in
+            let record = try await create(node, runtime, ["sleep", "1000"])
+            _ = try await runtime.startContainer(record.id)
+            func processes() throws -> Int { try runtime.cgroups.processes(record.cgroupPath).count }
+            for isRunning in [false, true] {
+                await withTaskGroup(of: Void.self) { group in
+                    // More than the pool has threads.
+                    for _ in 0..<12 {
+                        group.addTask { _ = try? await runtime.execute(record.id, command: ["sleep", "1000"]) }
+                    }
+                    if isRunning { try? await wait { try processes() > 1 } } else { await Task.yield() }
+                    group.cancelAll()
+                }
+                #expect(try await runtime.execute(record.id, command: ["true"]).exitCode == 0)
+                try await wait { try processes() == 1 }
+            }
+        }
+    }
+
     @Test("groups of pods weigh what their pods request")
     func qualityGroups() async throws {
         try await withNode("weigh", subnet: 16) { node, runtime in
