@@ -72,6 +72,19 @@ struct StreamingTests {
         #expect(KubeletHandler.logFrame("v5.channel.k8s.io") == nil)
     }
 
+    @Test("several producers wait for room in one queue, and all of them go on")
+    func producers() async {
+        let channel = BoundedChannel<Int>(limit: 1)
+        await withTaskGroup(of: Void.self) { group in
+            for number in 0..<4 { group.addTask { await channel.send(number) } }
+            // So that they wait at the same time.
+            for _ in 0..<1000 { await Task.yield() }
+            var received: Set<Int> = []
+            while received.count < 4, let number = await channel.receive() { received.insert(number) }
+            #expect(received == [0, 1, 2, 3])
+        }
+    }
+
     @Test("a SPDY session waits for its streams and carries them")
     func spdy() async throws {
         let (client, server) = MemoryStream.pair()

@@ -2,13 +2,17 @@
 
 import Synchronization
 
-/// A queue from one producer to one consumer that makes the producer wait while it is full.
+/// A queue from producers to one consumer that makes producers wait while it is full.
+///
+/// Each producer has at most one element beyond the limit in it: the one that it waits with.
 final class BoundedChannel<Element: Sendable>: Sendable {
     private struct State {
         var elements: [Element] = []
         var isFinished = false
         var consumer: CheckedContinuation<Element?, Never>?
-        var producer: CheckedContinuation<Void, Never>?
+        /// Who waits for room, the first to wait first.
+        var producers: [(id: UInt64, continuation: CheckedContinuation<Void, Never>)] = []
+        var lastProducer: UInt64 = 0
     }
 
     private let limit: Int
@@ -50,19 +54,22 @@ final class BoundedChannel<Element: Sendable>: Sendable {
     }
 
     private func waitForRoom() async {
+        let id = state.withLock { state in
+            state.lastProducer += 1
+            return state.lastProducer
+        }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let goOn = state.withLock { state in
                     if state.isFinished || state.elements.count < limit || Task.isCancelled { return true }
-                    state.producer = continuation
+                    state.producers.append((id, continuation))
                     return false
                 }
                 if goOn { continuation.resume() }
             }
         } onCancel: {
             state.withLock { state in
-                defer { state.producer = nil }
-                return state.producer
+                state.producers.firstIndex { $0.id == id }.map { state.producers.remove(at: $0).continuation }
             }?.resume()
         }
     }
@@ -74,8 +81,8 @@ final class BoundedChannel<Element: Sendable>: Sendable {
                 let (answer, producer) = state.withLock { state -> (Element??, CheckedContinuation<Void, Never>?) in
                     if !state.elements.isEmpty {
                         let element = state.elements.removeFirst()
-                        defer { state.producer = nil }
-                        return (.some(element), state.producer)
+                        let producer = state.producers.isEmpty ? nil : state.producers.removeFirst().continuation
+                        return (.some(element), producer)
                     }
                     if state.isFinished || Task.isCancelled { return (.some(nil), nil) }
                     state.consumer = continuation
@@ -94,15 +101,15 @@ final class BoundedChannel<Element: Sendable>: Sendable {
 
     /// Ends the queue: what waits is still handed out.
     func finish() {
-        let (consumer, producer) = state.withLock { state in
+        let (consumer, producers) = state.withLock { state in
             state.isFinished = true
             defer {
                 state.consumer = nil
-                state.producer = nil
+                state.producers = []
             }
-            return (state.consumer, state.producer)
+            return (state.consumer, state.producers)
         }
         consumer?.resume(returning: nil)
-        producer?.resume()
+        for producer in producers { producer.continuation.resume() }
     }
 }
