@@ -126,8 +126,9 @@ struct ExecProcess {
         let channel = SyncChannel(FileDescriptor(owning: socket))
         do {
             try channel.expect(.proceed)
+            let label = try SecurityLabel(setup.process)
             try enter(target)
-            try becomeProgram()
+            try becomeProgram(label)
         } catch {
             // A launcher that is gone needs no telling.
             try? channel.send(.failure(error.description))
@@ -136,7 +137,9 @@ struct ExecProcess {
         Processes.exit(1)
     }
 
-    private func becomeProgram() throws(LauncherError) { try setup.become(log: log) {} }
+    private func becomeProgram(_ label: borrowing SecurityLabel) throws(LauncherError) {
+        try setup.become(label, log: log) {}
+    }
 
     private func enter(_ target: CInt) throws(LauncherError) {
         do {

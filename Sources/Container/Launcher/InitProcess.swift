@@ -37,8 +37,9 @@ struct InitProcess {
         do {
             try channel.expect(.proceed)
             try enterNamespaces()
+            let label = try SecurityLabel(plan.process)
             try buildFileSystem(channel)
-            try becomeProgram(channel)
+            try becomeProgram(label, channel)
         } catch {
             report(error, channel)
         }
@@ -136,11 +137,13 @@ struct InitProcess {
 
     // MARK: Program
 
-    private func becomeProgram(_ channel: borrowing SyncChannel) throws(LauncherError) {
+    private func becomeProgram(
+        _ label: borrowing SecurityLabel, _ channel: borrowing SyncChannel
+    ) throws(LauncherError) {
         let setup = ProcessSetup(
             process: plan.process, seccomp: plan.spec.linux.seccomp, preservedDescriptors: plan.preservedDescriptors)
         guard let listener = plan.startListener else {
-            try setup.become(log: log) { () throws(LauncherError) in
+            try setup.become(label, log: log) { () throws(LauncherError) in
                 try attempting("reporting readiness") { try channel.send(.ready) }
                 try channel.expect(.start)
                 try HookRunner.run(plan.spec.hooks.startContainer, "startContainer", state: plan.state)
@@ -149,7 +152,7 @@ struct InitProcess {
         // From `start` on, errors go to whoever called it.
         var caller: CInt?
         do {
-            try setup.become(log: log) { () throws(LauncherError) in
+            try setup.become(label, log: log) { () throws(LauncherError) in
                 try attempting("reporting readiness") { try channel.send(.ready) }
                 caller = try waitForStart(listener)
                 try HookRunner.run(plan.spec.hooks.startContainer, "startContainer", state: plan.state)

@@ -130,8 +130,12 @@ struct ProcessSetup {
     /// A filter needs either no_new_privs, and comes last then, or CAP_SYS_ADMIN, and comes before the rights are given
     /// up; in both cases `beforeExec` (the wait for `start`, hooks) is over by then, so the filter meets as few of the
     /// launcher's own calls as possible.
-    func become(log: Log, beforeExec: () throws(LauncherError) -> Void) throws(LauncherError) -> Never {
+    func become(
+        _ label: borrowing SecurityLabel, log: Log, beforeExec: () throws(LauncherError) -> Void
+    ) throws(LauncherError) -> Never {
         let filter = try seccomp.map { (seccomp) throws(LauncherError) in try SeccompFilter(seccomp) }
+        // With no_new_privs a module may refuse the change.
+        try label.apply()
         if process.noNewPrivileges {
             try attempting("setting no_new_privs") { try Credentials.setNoNewPrivileges() }
         }

@@ -191,6 +191,7 @@ final class PodDirector: Sendable {
     private var admission: NodeAdmission {
         var admission = NodeAdmission(configuration: context.configuration, machine: context.machine)
         admission.extended = extendedResources()
+        admission.hasAppArmor = SecurityModules.hasAppArmor()
         return admission
     }
 

@@ -45,6 +45,18 @@ import Testing
                 """, "\(outcome)")
     }
 
+    @Test(.enabled(if: !SecurityModules.hasAppArmor() && !Files.exists("/sys/fs/selinux")))
+    func aLabelThatWouldNotHoldIsAnError() throws {
+        let fixture = try Fixture()
+        fixture.spec.process?.apparmorProfile = "strict"
+        let outcome = try fixture.run(["true"])
+        #expect(outcome.status == .exited(1))
+        #expect(outcome.error.contains("AppArmor is not enabled on the host"), "\(outcome)")
+        fixture.spec.process?.apparmorProfile = nil
+        fixture.spec.process?.selinuxLabel = "system_u:system_r:container_t:s0"
+        #expect(try fixture.run(["true"]).error.contains("the kernel has no SELinux"))
+    }
+
     @Test func theLifeOfAContainerStepByStep() throws {
         let fixture = try Fixture()
         try fixture.writeBundle(["sleep", "1000"])

@@ -119,10 +119,11 @@ struct RuntimeSpecTests {
         #expect(found.last == .init(type: "c", path: "\(base)/null", major: 1, minor: 3, fileMode: 0o640))
     }
 
-    @Test("the whole container is killed where the kernel can")
+    @Test("the whole container is killed where the kernel can, and it runs under its AppArmor profile")
     func killedTogether() throws {
-        let spec = try Self.build(canKillTogether: true) { _ in }
+        let spec = try Self.build(canKillTogether: true) { $0.security.appArmorProfile = "strict" }
         #expect(spec.linux.resources?.unified == ["memory.oom.group": "1"])
+        #expect(spec.process?.apparmorProfile == "strict")
         #expect(try Self.build { _ in }.linux.resources?.unified.isEmpty == true)
     }
 

@@ -48,6 +48,18 @@ final class ScratchDirectory {
         #expect(try Files.names(in: scratch.path) == ["state.json"])
     }
 
+    @Test func appArmorIsEnabledOnlyWhereItsModuleSaysSo() throws {
+        let scratch = try ScratchDirectory()
+        let parameters = "\(scratch.path)/sys/module/apparmor/parameters"
+        try Files.makeDirectories(parameters)
+        try Files.replace("\(parameters)/enabled", with: Array("Y\n".utf8))
+        #expect(!SecurityModules.hasAppArmor(root: scratch.path))
+        try Files.makeDirectories("\(scratch.path)/sys/kernel/security/apparmor")
+        #expect(SecurityModules.hasAppArmor(root: scratch.path))
+        try Files.replace("\(parameters)/enabled", with: Array("N\n".utf8))
+        #expect(!SecurityModules.hasAppArmor(root: scratch.path))
+    }
+
     @Test func replacingInAMissingDirectoryNamesThePath() throws {
         let scratch = try ScratchDirectory()
         let error = #expect(throws: SystemError.self) {

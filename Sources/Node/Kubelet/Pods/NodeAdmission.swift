@@ -9,6 +9,8 @@ struct NodeAdmission {
     let machine: MachineFacts
     /// What others have given the node and pods may use, in units.
     var extended: [String: Int64] = [:]
+    /// Whether the kernel enforces AppArmor's profiles.
+    var hasAppArmor = false
 
     /// Something of which the node has too little for a pod.
     struct Shortage: Hashable {
@@ -47,7 +49,8 @@ struct NodeAdmission {
     ]
 
     func refusal(of pod: Pod, others: [Pod]) -> PodRefusal? {
-        otherSystem(pod) ?? forbiddenSysctl(pod) ?? shortages(pod, others).first?.refusal ?? takenPort(pod, others)
+        otherSystem(pod) ?? forbiddenSysctl(pod) ?? unconfinable(pod) ?? shortages(pod, others).first?.refusal
+            ?? takenPort(pod, others)
     }
 
     /// Whether the node takes a pod. One that the cluster cannot do without is not refused for want of resources as long as other
@@ -56,7 +59,9 @@ struct NodeAdmission {
         guard let refusal = refusal(of: pod, others: others) else { return .admitted }
         let shortages = shortages(pod, others)
         guard pod.isCritical, !shortages.isEmpty else { return .refused(refusal) }
-        if let other = otherSystem(pod) ?? forbiddenSysctl(pod) ?? takenPort(pod, others) { return .refused(other) }
+        if let other = otherSystem(pod) ?? forbiddenSysctl(pod) ?? unconfinable(pod) ?? takenPort(pod, others) {
+            return .refused(other)
+        }
         guard let victims = CriticalPreemption(shortages: shortages).victims(for: pod, among: others) else {
             return .refused(CriticalPreemption.refusal(shortages))
         }
@@ -107,6 +112,14 @@ struct NodeAdmission {
             }
         }
         return nil
+    }
+
+    /// What AppArmor cannot do for a pod that has not run yet (upstream: lifecycle.NewAppArmorAdmitHandler).
+    private func unconfinable(_ pod: Pod) -> PodRefusal? {
+        guard pod.phase.isEmpty || pod.phase == "Pending" else { return nil }
+        return AppArmorProfile.problem(of: pod, isEnabled: hasAppArmor).map { problem in
+            PodRefusal(reason: "AppArmor", message: "Cannot enforce AppArmor: \(problem)")
+        }
     }
 
     /// What the node has too little of for the pod beside the others.

@@ -33,6 +33,7 @@ package struct SecuritySettings {
         result.mergesImageGroups = shared["supplementalGroupsPolicy"]?.string != "Strict"
         result.unmasksProc = own["procMount"]?.string == "Unmasked"
         result.seccomp = try seccomp(either("seccompProfile"))
+        if case .localhost(let name)? = AppArmorProfile(of: container, in: pod) { result.appArmorProfile = name }
         return result
     }
 

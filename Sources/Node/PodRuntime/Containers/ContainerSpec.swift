@@ -90,6 +90,8 @@ package struct ContainerSecurity: Sendable {
     package var allowsPrivilegeEscalation = true
     package var hasReadOnlyRoot = false
     package var seccomp = Seccomp.unconfined
+    /// The loaded AppArmor profile that it runs under; nil for none of its own.
+    package var appArmorProfile: String?
     package var runAsUser: UInt32?
     package var runAsGroup: UInt32?
     package var requiresNonRoot = false

@@ -38,6 +38,7 @@ struct RuntimeSpecBuilder {
         process.capabilities = CapabilityList.sets(names)
         process.noNewPrivileges =
             !security.allowsPrivilegeEscalation && !security.isPrivileged && !names.contains("CAP_SYS_ADMIN")
+        process.apparmorProfile = security.appArmorProfile
         process.oomScoreAdj = max(container.resources.oomScoreAdjustment, hasResourceCapability ? -1000 : 0)
         var spec = RuntimeSpec(
             process: process, root: RuntimeSpec.Root(path: rootfs, readonly: security.hasReadOnlyRoot))
