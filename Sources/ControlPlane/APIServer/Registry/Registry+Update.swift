@@ -60,7 +60,7 @@ extension Registry {
     private func createMissing(_ request: UpdateRequest, _ context: RequestContext) async throws -> Written {
         var object = try await request.transform(nil)
         try Self.checkPlace(&object, request)
-        if object.name.isEmpty { object.name = request.name }
+        try authorizeCreation(request, context)
         if !object.resourceVersion.isEmpty {
             throw StatusError.conflict(
                 request.served.resource, request.name,
@@ -71,6 +71,16 @@ extension Registry {
         return try await create(
             request.served, namespace: request.namespace, object: object, options: request.options, context: context,
             recording: request.recording)
+    }
+
+    /// Who may change an object may not therefore make one (upstream: `withAuthorization` in `handlers/update.go`).
+    private func authorizeCreation(_ request: UpdateRequest, _ context: RequestContext) throws(StatusError) {
+        if context.isTrusted { return }
+        let resource = request.served.resource
+        try authorizer.authorize(
+            AccessAttributes(
+                user: context.user, verb: "create", group: resource.group, resource: resource.resource,
+                namespace: request.namespace, name: request.name))
     }
 
     private func attempt(

@@ -8,8 +8,8 @@ package import Storage
 /// Creates, reads, changes, deletes, lists and watches the objects of every resource: one generic path, with the
 /// particular in a ``ResourceBehaviour``.
 ///
-/// It knows nothing of HTTP, authentication or access; whoever calls it has been let in. Its errors are
-/// ``StatusError``.
+/// It knows nothing of HTTP and authentication; whoever calls it has been let in. What only the store can tell, that an
+/// update or patch creates its object, it asks the authoriser for itself. Its errors are ``StatusError``.
 package final class Registry: Sendable {
     let storage: any Storage
     let clock: any WallClock
