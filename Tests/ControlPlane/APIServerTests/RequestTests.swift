@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import HTTPTransport
+import JSON
 import KubeAPI
+import NIOCore
+import NIOHTTP1
 import Testing
 
 @testable import APIServer
@@ -52,6 +56,42 @@ import Testing
         for path in ["/healthz", "/api", "/apis/apps/v1", "/openapi/v3/apis/apps/v1"] {
             #expect(!info("GET", path).isResourceRequest, "\(path)")
         }
+    }
+
+    private func call(_ path: String, _ selector: String) -> APICall {
+        let query = PercentEncoding.encode(selector)
+        return APICall(
+            HTTPRequest(
+                method: .GET, uri: "\(path)?fieldSelector=\(query)", headers: [:], body: ByteBuffer(),
+                peer: HTTPPeer(address: nil, certificate: nil)))
+    }
+
+    @Test(arguments: [
+        ("", "metadata.name=a"), ("metadata.name=a", "metadata.name=a"),
+        ("type=Opaque,metadata.name=a", "type=Opaque,metadata.name=a"), ("metadata.name!=x", nil),
+        ("metadata.name=b", nil), ("type=Opaque", nil), ("metadata.name!=a", nil),
+    ])
+    func aWatchOfOneObjectSelectsNoOther(_ selector: String, _ expected: String?) throws {
+        let call = call("/api/v1/watch/namespaces/d/secrets/a", selector)
+        #expect(call.info.verb == "watch")
+        if let expected {
+            #expect(try call.selector(selector) == expected)
+        } else {
+            let error = #expect(throws: StatusError.self) { try call.selector(selector) }
+            #expect(error?.code == 400)
+            #expect(error?.message == "fieldSelector metadata.name doesn't match requested name")
+        }
+    }
+
+    @Test func aListThatWasAllowedByNameSelectsThatName() throws {
+        #expect(
+            try call("/api/v1/namespaces/d/secrets", "metadata.name=a").listOptions().fieldSelector
+                == "metadata.name=a")
+        // What access was granted for is not what the selector says: an escape makes another value of it.
+        let escaped = call("/api/v1/namespaces/d/secrets", #"metadata.name=a\=b"#)
+        #expect(escaped.info.name == #"a\=b"#)
+        #expect(throws: StatusError.self) { try escaped.listOptions() }
+        #expect(try call("/api/v1/namespaces/d/secrets", "type=x").listOptions().fieldSelector == "type=x")
     }
 
     @Test func fieldSelectorOnTheNameCountsForAccess() {

@@ -37,6 +37,25 @@ struct APICall: Sendable {
         return attributes
     }
 
+    /// The ListOptions of a request for a collection, or for the one object of it that it names.
+    func listOptions() throws(StatusError) -> ListOptions {
+        var options = try query.listOptions()
+        options.fieldSelector = try selector(options.fieldSelector)
+        return options
+    }
+
+    /// A field selector that selects nothing but the object for which the request was authorised, where it was for one
+    /// (upstream: `ListResource` in `handlers/get.go`).
+    func selector(_ text: String) throws(StatusError) -> String {
+        guard !info.name.isEmpty else { return text }
+        let selector = try FieldSelector(parsing: text)
+        if selector.isEverything { return "metadata.name=\(FieldSelector.escape(info.name))" }
+        guard selector.requiredValue(of: "metadata.name") == info.name else {
+            throw .badRequest("fieldSelector metadata.name doesn't match requested name")
+        }
+        return text
+    }
+
     /// Whether the request may last: it is not counted or timed like the others.
     var isLongRunning: Bool {
         guard info.isResourceRequest else { return false }

@@ -91,7 +91,7 @@ struct ObjectHandlers: Sendable {
 
     private func list(_ call: APICall, _ served: ServedResource) async throws -> HTTPResponse {
         let presentation = try presentation(call, served)
-        let options = try call.query.listOptions()
+        let options = try call.listOptions()
         guard presentation.isVerbatim, options == ListOptions() else {
             let page = try await registry.list(served, namespace: call.info.namespace, options: options)
             return Responses.bytes(
@@ -112,9 +112,7 @@ struct ObjectHandlers: Sendable {
     private func watch(_ call: APICall, _ served: ServedResource) async throws -> HTTPResponse {
         let presentation = try presentation(call, served)
         var options = try call.query.watchOptions()
-        if !call.info.name.isEmpty, options.fieldSelector.isEmpty {
-            options.fieldSelector = "metadata.name=\(FieldSelector.escape(call.info.name))"
-        }
+        options.fieldSelector = try call.selector(options.fieldSelector)
         let watch: ObjectWatch
         do {
             watch = try await registry.watch(served, namespace: call.info.namespace, options: options)
@@ -238,7 +236,7 @@ struct ObjectHandlers: Sendable {
         guard served.info.allows("deletecollection") else { throw Self.methodNotAllowed }
         let presentation = try presentation(call, served)
         let page = try await registry.deleteCollection(
-            served, namespace: call.info.namespace, selecting: try call.query.listOptions(),
+            served, namespace: call.info.namespace, selecting: try call.listOptions(),
             options: try DeleteOptions(call.request, call.query), context: call.context(user))
         return Responses.bytes(try presentation.list(page, registry), type: presentation.negotiated.contentType)
     }
