@@ -109,6 +109,18 @@ import Testing
         #expect(changed.generation == 3)
     }
 
+    // MARK: Deletion
+
+    @Test func aPeriodWithoutEndCanBeAddedToATime() async throws {
+        let test = try await server()
+        _ = try await test.client.create(
+            pods, object: pod("p", ["terminationGracePeriodSeconds": .int(.max)]))
+        try await bind(test, "p")
+        try await test.client.delete(pods, namespace: "default", name: "p", options: .init())
+        let marked = try await test.client.get(pods, namespace: "default", name: "p")
+        #expect(marked.metadata["deletionGracePeriodSeconds"]?.int == Int(Int32.max))
+    }
+
     // MARK: Runtime classes
 
     private func addClass(_ test: TestRegistry, _ name: String, _ members: JSON = [:]) async throws {

@@ -94,6 +94,14 @@ import Testing
         #expect(try call("/api/v1/namespaces/d/secrets", "type=x").listOptions().fieldSelector == "type=x")
     }
 
+    @Test(arguments: [
+        ("9223372036854775807", Int(Int32.max)), ("-9223372036854775808", Int(Int32.min)), ("5", 5),
+    ])
+    func secondsCanBeReckonedWith(text: String, seconds: Int) throws {
+        #expect(try QueryParameters("timeoutSeconds=\(text)").watchOptions().timeoutSeconds == seconds)
+        #expect(try QueryParameters("gracePeriodSeconds=\(text)").seconds("gracePeriodSeconds") == seconds)
+    }
+
     @Test func fieldSelectorOnTheNameCountsForAccess() {
         #expect(info("GET", "/api/v1/namespaces/d/secrets", "fieldSelector=metadata.name%3Da").name == "a")
         #expect(info("GET", "/api/v1/namespaces/d/secrets", "fieldSelector=metadata.name%3Da,x%3Dy").name.isEmpty)

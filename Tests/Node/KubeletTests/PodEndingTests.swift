@@ -48,6 +48,21 @@ struct PodEndingTests {
         #expect(pod.starts("c"))
     }
 
+    @Test("times that are as good as endless can be reckoned with")
+    func endlessTimes() {
+        var pod = MachineDriver([
+            "terminationGracePeriodSeconds": .int(.max), "activeDeadlineSeconds": .int(.max),
+            "containers": [["name": "c", "image": "i", "livenessProbe": ["exec": ["command": ["true"]]]]],
+        ])
+        pod.prepare()
+        pod.launch("c")
+        pod.handle(.probe("c", id: "c-0", .liveness, success: false))
+        #expect(pod.actions.contains(.stopContainer("c", grace: Int(Int32.max), why: .livenessFailed)))
+        let timing = ProbeTiming(["periodSeconds": .int(.max), "initialDelaySeconds": .int(.min)])
+        #expect(timing.period == Int(Int32.max))
+        #expect(timing.initialDelay == 0)
+    }
+
     @Test("the verdict of an earlier instance counts for nothing")
     func staleVerdict() {
         var pod = MachineDriver(Self.probed)

@@ -103,7 +103,7 @@ struct PodBehaviour: ResourceBehaviour {
     // MARK: Deletion
 
     func gracePeriod(_ object: KubeObject, _ options: DeleteOptions) -> Int? {
-        var seconds = options.gracePeriodSeconds ?? object.spec["terminationGracePeriodSeconds"]?.int ?? 30
+        var seconds = options.gracePeriodSeconds ?? object.spec["terminationGracePeriodSeconds"]?.boundedInt ?? 30
         if seconds < 0 { seconds = 1 }
         let phase = object.status["phase"]?.string
         // A pod that no kubelet knows, or that is over, needs no farewell.

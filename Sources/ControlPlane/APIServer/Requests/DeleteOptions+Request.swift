@@ -12,7 +12,7 @@ extension DeleteOptions {
         if request.body.readableBytes > 0 {
             try read(try RequestBody(request).json)
         } else {
-            gracePeriodSeconds = try query.integer("gracePeriodSeconds")
+            gracePeriodSeconds = try query.seconds("gracePeriodSeconds")
             propagationPolicy = try Self.policy(query["propagationPolicy"], query["orphanDependents"])
             preconditionUID = query["preconditions.uid"]
             preconditionResourceVersion = query["preconditions.resourceVersion"]
@@ -26,7 +26,7 @@ extension DeleteOptions {
         if let kind = json["kind"]?.string, kind != "DeleteOptions" {
             throw .badRequest("no kind \"\(kind)\" is registered for DeleteOptions in scheme \"v1\"")
         }
-        gracePeriodSeconds = json["gracePeriodSeconds"]?.int
+        gracePeriodSeconds = json["gracePeriodSeconds"]?.boundedInt
         propagationPolicy = try Self.policy(
             json["propagationPolicy"]?.string, json["orphanDependents"]?.bool.map { $0 ? "true" : "false" })
         preconditionUID = json["preconditions"]?["uid"]?.string

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import JSON
 package import KubeAPI
 
 /// A request's query, decoded (`application/x-www-form-urlencoded`).
@@ -85,7 +86,7 @@ extension QueryParameters {
             resourceVersion: self["resourceVersion"] ?? "")
         options.allowBookmarks = isTrue("allowWatchBookmarks")
         options.sendInitialEvents = self["sendInitialEvents"].map { _ in isTrue("sendInitialEvents") }
-        options.timeoutSeconds = try integer("timeoutSeconds")
+        options.timeoutSeconds = try seconds("timeoutSeconds")
         return options
     }
 
@@ -129,6 +130,9 @@ extension QueryParameters {
         }
         return value
     }
+
+    /// A number of seconds to reckon with, see `JSON.boundedInt`; nil where it is missing or empty.
+    func seconds(_ name: String) throws(StatusError) -> Int? { try integer(name).flatMap { JSON($0).boundedInt } }
 
     private static func invalidOptions(
         _ kind: String, _ field: String, _ problem: String, reason: String

@@ -25,7 +25,7 @@ struct PodEviction: Sendable {
                 Self.pods, request.name, "node \(node) can only evict pods with spec.nodeName set to itself")
         }
         var options = DeleteOptions(
-            gracePeriodSeconds: eviction.json["deleteOptions"]?["gracePeriodSeconds"]?.int)
+            gracePeriodSeconds: eviction.json["deleteOptions"]?["gracePeriodSeconds"]?.boundedInt)
         options.preconditionUID = eviction.json["deleteOptions"]?["preconditions"]?["uid"]?.string
         options.dryRun =
             request.options.dryRun || !(eviction.json["deleteOptions"]?["dryRun"]?.elements.isEmpty ?? true)

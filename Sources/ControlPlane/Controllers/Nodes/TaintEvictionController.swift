@@ -101,7 +101,7 @@ enum TaintEviction {
             let used = tolerations.filter { taint.isTolerated(by: [$0]) }
             if used.isEmpty { return .zero }
             for toleration in used {
-                guard let seconds = toleration["tolerationSeconds"]?.int else { continue }
+                guard let seconds = toleration["tolerationSeconds"]?.boundedInt else { continue }
                 shortest = min(shortest ?? .max, max(0, Int64(seconds)))
             }
         }

@@ -47,13 +47,13 @@ package struct Pod: Hashable, Sendable {
     }
 
     /// Seconds between SIGTERM and SIGKILL, 30 where the pod says nothing.
-    package var terminationGracePeriodSeconds: Int { spec["terminationGracePeriodSeconds"]?.int ?? 30 }
+    package var terminationGracePeriodSeconds: Int { spec["terminationGracePeriodSeconds"]?.boundedInt ?? 30 }
     /// Set once the API has accepted a deletion: the seconds that the pod still gets.
     package var deletionGracePeriodSeconds: Int? {
         guard object.isBeingDeleted else { return nil }
-        return object.json["metadata"]?["deletionGracePeriodSeconds"]?.int ?? terminationGracePeriodSeconds
+        return object.json["metadata"]?["deletionGracePeriodSeconds"]?.boundedInt ?? terminationGracePeriodSeconds
     }
-    package var activeDeadlineSeconds: Int? { spec["activeDeadlineSeconds"]?.int }
+    package var activeDeadlineSeconds: Int? { spec["activeDeadlineSeconds"]?.boundedInt }
     package var hostNetwork: Bool { spec["hostNetwork"]?.bool ?? false }
     package var hostPID: Bool { spec["hostPID"]?.bool ?? false }
     package var hostIPC: Bool { spec["hostIPC"]?.bool ?? false }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 package import JSON
+import KubeAPI
 
 /// The life of one pod on the node: events in, actions out, no I/O.
 ///
@@ -322,7 +323,7 @@ extension PodMachine {
         case .startup, .liveness:
             guard ending == nil, !known.isStopping else { return }
             let probe = kind == .liveness ? container.livenessProbe : container.startupProbe
-            let grace = probe?["terminationGracePeriodSeconds"]?.int ?? pod.terminationGracePeriodSeconds
+            let grace = probe?["terminationGracePeriodSeconds"]?.boundedInt ?? pod.terminationGracePeriodSeconds
             stop(container, grace: grace, why: kind == .liveness ? .livenessFailed : .startupFailed, now)
         }
     }

@@ -48,7 +48,7 @@ package enum ProbeHandler: Hashable, Sendable {
         } else if let grpc = json["grpc"] {
             self = .grpc(port: grpc["port"]?.int ?? 0, service: grpc["service"]?.string ?? "")
         } else if let sleep = json["sleep"] {
-            self = .sleep(sleep["seconds"]?.int ?? 0)
+            self = .sleep(sleep["seconds"]?.boundedInt ?? 0)
         } else {
             self = .invalid("missing probe handler for \(container.name)")
         }
@@ -108,11 +108,11 @@ package struct ProbeTiming: Hashable, Sendable {
     package var failureThreshold: Int
 
     package init(_ json: JSON) {
-        initialDelay = max(0, json["initialDelaySeconds"]?.int ?? 0)
-        period = max(1, json["periodSeconds"]?.int ?? 10)
-        timeout = max(1, json["timeoutSeconds"]?.int ?? 1)
-        successThreshold = max(1, json["successThreshold"]?.int ?? 1)
-        failureThreshold = max(1, json["failureThreshold"]?.int ?? 3)
+        initialDelay = max(0, json["initialDelaySeconds"]?.boundedInt ?? 0)
+        period = max(1, json["periodSeconds"]?.boundedInt ?? 10)
+        timeout = max(1, json["timeoutSeconds"]?.boundedInt ?? 1)
+        successThreshold = max(1, json["successThreshold"]?.boundedInt ?? 1)
+        failureThreshold = max(1, json["failureThreshold"]?.boundedInt ?? 3)
     }
 }
 
