@@ -102,6 +102,48 @@ import Testing
         #expect(try QueryParameters("gracePeriodSeconds=\(text)").seconds("gracePeriodSeconds") == seconds)
     }
 
+    // MARK: YAML
+
+    private func yaml(_ text: String) throws -> RequestBody { try RequestBody(yaml: ByteBuffer(string: text)) }
+
+    @Test func sharedPartsOfYAMLAreWrittenOut() throws {
+        let text = """
+            base: &base {cpu: 1}
+            first: *base
+            second: [*base, *base]
+            """
+        #expect(try yaml(text).json["second"] == [["cpu": 1], ["cpu": 1]])
+    }
+
+    @Test(arguments: ["- *x", "*x : 1", "? *x", "{*x}"])
+    func aliasesThatComeToTooMuchAreRefused(last: String) {
+        var text = "- &x [a, a, a, a, a, a, a, a, a, a]\n"
+        for _ in 0..<8 { text += "- &x [*x, *x, *x, *x, *x, *x, *x, *x, *x, *x]\n" }
+        let error = #expect(throws: StatusError.self) { try yaml(text + "- \(last)\n") }
+        #expect(error?.code == 400)
+        #expect(error?.message == "error converting YAML to JSON: yaml: document contains excessive aliasing")
+    }
+
+    @Test func aChainOfAliasesIsNotFollowedDeep() {
+        let text = "- &x [a]\n" + String(repeating: "- &x [*x]\n", count: 50_000)
+        #expect(throws: StatusError.self) { try yaml(text) }
+    }
+
+    @Test func whatOnlyLooksLikeAliasesCountsForNothing() throws {
+        let text = "script: |\n" + String(repeating: "  sleep 1 & wait; f *args, &other\n", count: 5000)
+        #expect(try yaml(text).json["script"]?.string?.utf8.count == 5000 * 32)
+        let code = "code: |\n" + String(repeating: "  *known = &value;\n", count: 5000)
+        _ = try yaml(code)
+    }
+
+    @Test(arguments: [
+        (1, 1000, 1000, true), (3, 12, 4096, true), (9, 90, 400, false), (50_000, 50_000, 500_000, false),
+        (1, 1, 3_000_000, false), (1, 0, 3_000_000, true),
+    ])
+    func aliasesAreReckonedUp(anchors: Int, aliases: Int, bytes: Int, isAcceptable: Bool) {
+        #expect(YAMLAliases.isAcceptable(anchors: anchors, aliases: aliases, bytes: bytes) == isAcceptable)
+    }
+
     @Test func fieldSelectorOnTheNameCountsForAccess() {
         #expect(info("GET", "/api/v1/namespaces/d/secrets", "fieldSelector=metadata.name%3Da").name == "a")
         #expect(info("GET", "/api/v1/namespaces/d/secrets", "fieldSelector=metadata.name%3Da,x%3Dy").name.isEmpty)

@@ -71,6 +71,7 @@ struct RequestBody: Sendable {
     private init(parsed: JSON) { json = parsed }
 
     private static func parse(yaml text: String) throws(StatusError) -> JSON {
+        try YAMLAliases.check(text)
         let node: Node?
         do {
             node = try Yams.compose(yaml: text)
