@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JSON
+import KubeAPI
 import Testing
 
 @testable import Controllers
@@ -62,6 +63,26 @@ import Testing
         let plan = RollingUpdatePlan(replicas: 0, maxSurge: 3, maxUnavailable: 0)
         let sizes = plan.proportionalSizes([member("old", 8, maximum: 13), member("new", 5, maximum: 13)])
         #expect(sizes == ["old": 0, "new": 0])
+    }
+
+    @Test func anAbsurdNoteOfTheLastTotalIsSurvived() {
+        let many = Int(Int32.max)
+        let plan = RollingUpdatePlan(replicas: many, maxSurge: many, maxUnavailable: 0)
+        let sizes = plan.proportionalSizes([member("a", many, maximum: 1), member("b", 1, maximum: 1)])
+        #expect(sizes.values.reduce(0, +) == 2 * many)
+    }
+
+    @Test func numbersOfOthersAreBroughtIntoRange() {
+        var replicaSet = KubeObject(.init("apps", "v1", "ReplicaSet"), namespace: "default", name: "r")
+        replicaSet.json["metadata", "annotations"] = [
+            "deployment.kubernetes.io/revision": "9223372036854775807",
+            "deployment.kubernetes.io/max-replicas": "9223372036854775807",
+        ]
+        replicaSet.spec = ["replicas": .int(.max)]
+        let view = ReplicaSetView(replicaSet)
+        #expect(view.revision == Int(Int32.max))
+        #expect(view.maximum == Int(Int32.max))
+        #expect(view.replicas == Int(Int32.max))
     }
 }
 

@@ -55,7 +55,7 @@ extension Registry {
             try PatchApplication.apply(request.type, request.patch, to: shown.json, schema: served.info.type))
         // The result keeps the version of what it was made from, which is an update's condition for some kinds.
         result = try SchemaRules.check(
-            patched: result, served, fieldValidation: request.options.fieldValidation,
+            patched: result, as: served.kind, fieldValidation: request.options.fieldValidation,
             duplicates: request.duplicates, context.warnings)
         return served.servesStoredBytes ? result : ObjectConversion.convert(result, to: served.storedKind)
     }

@@ -13,9 +13,16 @@ enum SchemaRules {
         _ object: KubeObject, _ served: ServedResource, fieldValidation: String, duplicates: [JSON.DuplicateMember],
         _ warnings: Warnings
     ) throws(StatusError) -> KubeObject {
+        try check(object, as: served.kind, fieldValidation: fieldValidation, duplicates: duplicates, warnings)
+    }
+
+    /// Checks the shape of what is not an object of a resource itself, such as a Scale.
+    static func check(
+        _ object: KubeObject, as kind: GroupVersionKind, fieldValidation: String,
+        duplicates: [JSON.DuplicateMember], _ warnings: Warnings
+    ) throws(StatusError) -> KubeObject {
         let checked = try ObjectRules.check(
-            object.json, kind: served.kind, strictness: .init(rawValue: fieldValidation) ?? .warn,
-            duplicates: duplicates)
+            object.json, kind: kind, strictness: .init(rawValue: fieldValidation) ?? .warn, duplicates: duplicates)
         for warning in checked.warnings { warnings.add(warning) }
         return KubeObject(checked.json)
     }
@@ -25,13 +32,13 @@ enum SchemaRules {
     /// - Parameter duplicates: the duplicate members of the patch.
     /// - Throws: `Invalid` (422), as upstream, for what makes a whole object a bad request.
     static func check(
-        patched object: KubeObject, _ served: ServedResource, fieldValidation: String,
+        patched object: KubeObject, as kind: GroupVersionKind, fieldValidation: String,
         duplicates: [JSON.DuplicateMember], _ warnings: Warnings
     ) throws(StatusError) -> KubeObject {
         let strictness = ObjectRules.Strictness(rawValue: fieldValidation) ?? .warn
         do {
             let checked = try ObjectRules.check(
-                patched: object.json, kind: served.kind, strictness: strictness, duplicates: duplicates)
+                patched: object.json, kind: kind, strictness: strictness, duplicates: duplicates)
             for warning in checked.warnings { warnings.add(warning) }
             return KubeObject(checked.json)
         } catch {

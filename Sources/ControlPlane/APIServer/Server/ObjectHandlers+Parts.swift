@@ -27,7 +27,7 @@ extension ObjectHandlers {
         case "create":
             let options = try call.query.writeOptions("CreateOptions")
             let form = try call.formWithoutTable(of: part.kind)
-            let object = try Self.typed(try RequestBody(call.request, expecting: part.kind).json, as: part.kind)
+            let object = try Self.submitted(call, part.kind, options, context)
             let answer = try await subresources.create(
                 call.subresourceRequest(options), object: object, context: context)
             return try Responses.object(answer.json, code: 201, in: form)
@@ -42,7 +42,7 @@ extension ObjectHandlers {
     ) async throws -> HTTPResponse {
         if call.info.subresource == "scale" {
             let scale = try await ScaleSubresource(registry).get(call.subresourceRequest(.init()))
-            return try Responses.object(scale.json, in: call.form(of: GroupVersionKind("autoscaling", "v1", "Scale")))
+            return try Responses.object(scale.json, in: call.form(of: ScaleSubresource.kind))
         }
         let value = try await registry.value(served, namespace: call.info.namespace, name: call.info.name)
         return try presentation.response(
@@ -54,13 +54,7 @@ extension ObjectHandlers {
         _ context: RequestContext
     ) async throws -> HTTPResponse {
         let options = try call.query.writeOptions("UpdateOptions")
-        let body = try RequestBody(call.request, expecting: part.kind)
-        var object = try Self.typed(body.json, as: part.kind)
-        if part.kind == served.kind {
-            object = try SchemaRules.check(
-                object, served, fieldValidation: options.fieldValidation,
-                duplicates: body.duplicates, context.warnings)
-        }
+        let object = try Self.submitted(call, part.kind, options, context)
         let answer = try await subresources.update(
             call.subresourceRequest(options), object: object, context: context)
         var response =

@@ -144,7 +144,7 @@ struct ObjectHandlers: Sendable {
         let presentation = try presentation(call, served)
         let options = try call.query.writeOptions("CreateOptions")
         let context = call.context(user)
-        let object = try submitted(call, served, options, context)
+        let object = try Self.submitted(call, served.kind, options, context)
         let written = try await registry.create(
             served, namespace: call.info.namespace, object: object, options: options, context: context)
         return try respond(written, presentation, code: 201, context)
@@ -154,7 +154,7 @@ struct ObjectHandlers: Sendable {
         let presentation = try presentation(call, served)
         let options = try call.query.writeOptions("UpdateOptions")
         let context = call.context(user)
-        let object = try submitted(call, served, options, context)
+        let object = try Self.submitted(call, served.kind, options, context)
         let stored = served.servesStoredBytes ? object : ObjectConversion.convert(object, to: served.storedKind)
         let written = try await subresources.replace(
             call.subresourceRequest(options), served, with: stored, context)
@@ -183,13 +183,13 @@ struct ObjectHandlers: Sendable {
     }
 
     /// The object in the body, of the type that the URL names and checked against its schema.
-    private func submitted(
-        _ call: APICall, _ served: ServedResource, _ options: WriteOptions, _ context: RequestContext
+    static func submitted(
+        _ call: APICall, _ kind: GroupVersionKind, _ options: WriteOptions, _ context: RequestContext
     ) throws(StatusError) -> KubeObject {
-        let body = try RequestBody(call.request, expecting: served.kind)
-        let object = try Self.typed(body.json, as: served.kind)
+        let body = try RequestBody(call.request, expecting: kind)
+        let object = try typed(body.json, as: kind)
         return try SchemaRules.check(
-            object, served, fieldValidation: options.fieldValidation, duplicates: body.duplicates, context.warnings)
+            object, as: kind, fieldValidation: options.fieldValidation, duplicates: body.duplicates, context.warnings)
     }
 
     /// The object with its type, which the URL implies where the object itself says nothing.

@@ -5,6 +5,7 @@ import KubeAPI
 
 /// `autoscaling/v1 Scale`: the replicas of an object, whatever its kind.
 struct ScaleSubresource: Sendable {
+    static let kind = GroupVersionKind("autoscaling", "v1", "Scale")
     private let registry: Registry
 
     init(_ registry: Registry) { self.registry = registry }
@@ -45,13 +46,17 @@ struct ScaleSubresource: Sendable {
     }
 
     func patch(
-        _ request: SubresourceRequest, _ type: PatchType, _ patch: JSON, _ context: RequestContext
+        _ request: SubresourceRequest, _ type: PatchType, _ patch: JSON, duplicates: [JSON.DuplicateMember],
+        _ context: RequestContext
     ) async throws -> KubeObject {
         try await change(request, context) { current in
             let before = try Self.scale(of: current)
-            var after = KubeObject(
+            let patched = KubeObject(
                 try PatchApplication.apply(
                     type == .apply ? .merge : type, patch, to: before.json, schema: Schema.scale))
+            var after = try SchemaRules.check(
+                patched: patched, as: Self.kind, fieldValidation: request.options.fieldValidation,
+                duplicates: duplicates, context.warnings)
             if after.resourceVersion == before.resourceVersion { after.resourceVersion = "" }
             return try Self.apply(after, to: current)
         }
@@ -81,7 +86,7 @@ struct ScaleSubresource: Sendable {
         let replicas = scale.spec["replicas"]?.int ?? 0
         guard replicas >= 0 else {
             throw SchemaRules.invalid(
-                GroupVersionKind("autoscaling", "v1", "Scale"), name: object.name,
+                kind, name: object.name,
                 [
                     .init(
                         reason: "FieldValueInvalid",

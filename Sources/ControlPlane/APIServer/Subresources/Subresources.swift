@@ -78,7 +78,8 @@ package struct Subresources: Sendable {
     ) async throws -> Patched {
         let served = try registry.served(request.resource)
         if request.subresource == "scale" {
-            let object = try await ScaleSubresource(registry).patch(request, type, patch, context)
+            let object = try await ScaleSubresource(registry).patch(
+                request, type, patch, duplicates: duplicates, context)
             return Patched(object: object, isNew: false)
         }
         try requireWritable(request, served)

@@ -91,7 +91,7 @@ package final class ReplicaController: ControlLoop {
 
     /// Brings the number of pods to the wanted one; gives the first error.
     private func scale(_ owner: KubeObject, active: [PodView]) async -> (any Error)? {
-        let wanted = owner.spec["replicas"]?.int ?? 1
+        let wanted = owner.spec["replicas"]?.boundedInt ?? 1
         let missing = wanted - active.count
         if missing > 0 {
             return await create(min(missing, Self.burst), for: owner)
@@ -138,7 +138,7 @@ package final class ReplicaController: ControlLoop {
     private func updateStatus(
         of owner: KubeObject, pods: [PodView], failure: (any Error)?
     ) async throws -> Duration? {
-        let minReadySeconds = owner.spec["minReadySeconds"]?.int ?? 0
+        let minReadySeconds = owner.spec["minReadySeconds"]?.boundedInt ?? 0
         let active = pods.filter(\.isActive)
         let waits = active.compactMap {
             ReplicaCount.secondsUntilAvailable($0, minReadySeconds: minReadySeconds, now: context.now())
@@ -159,7 +159,7 @@ package final class ReplicaController: ControlLoop {
         }
         status["observedGeneration"] = JSON(owner.generation)
         updated.status = status
-        setFailureCondition(&updated, failure, missing: (owner.spec["replicas"]?.int ?? 1) > active.count)
+        setFailureCondition(&updated, failure, missing: (owner.spec["replicas"]?.boundedInt ?? 1) > active.count)
         if updated.status != owner.status {
             do {
                 _ = try await context.client.updateStatus(kind.resource, object: updated)

@@ -9,22 +9,22 @@ struct DeploymentView: Sendable {
 
     init(_ object: KubeObject) { self.object = object }
 
-    var replicas: Int { object.spec["replicas"]?.int ?? 1 }
+    var replicas: Int { object.spec["replicas"]?.boundedInt ?? 1 }
     var isPaused: Bool { object.spec["paused"]?.bool ?? false }
     var isRecreate: Bool { object.spec["strategy"]?["type"]?.string == "Recreate" }
-    var minReadySeconds: Int { object.spec["minReadySeconds"]?.int ?? 0 }
+    var minReadySeconds: Int { object.spec["minReadySeconds"]?.boundedInt ?? 0 }
     var template: JSON { object.spec["template"] ?? .object([:]) }
     var selector: LabelSelector? { object.spec["selector"].flatMap { LabelSelector(reading: $0) } }
-    var collisionCount: Int { object.status["collisionCount"]?.int ?? 0 }
+    var collisionCount: Int { object.status["collisionCount"]?.boundedInt ?? 0 }
 
     /// How many old ReplicaSets are kept; nil for all.
     var revisionHistoryLimit: Int? {
-        object.spec["revisionHistoryLimit"]?.int.flatMap { $0 == Int(Int32.max) ? nil : $0 }
+        object.spec["revisionHistoryLimit"]?.boundedInt.flatMap { $0 == Int(Int32.max) ? nil : $0 }
     }
 
     /// Seconds; nil for none.
     var progressDeadline: Int? {
-        object.spec["progressDeadlineSeconds"]?.int.flatMap { $0 == Int(Int32.max) ? nil : $0 }
+        object.spec["progressDeadlineSeconds"]?.boundedInt.flatMap { $0 == Int(Int32.max) ? nil : $0 }
     }
 
     /// How many pods may be missing during a rolling update; at least one when nothing may be in excess.
@@ -50,17 +50,22 @@ struct ReplicaSetView: Sendable {
 
     init(_ object: KubeObject) { self.object = object }
 
-    var replicas: Int { object.spec["replicas"]?.int ?? 1 }
-    var statusReplicas: Int { object.status["replicas"]?.int ?? 0 }
-    var readyReplicas: Int { object.status["readyReplicas"]?.int ?? 0 }
-    var availableReplicas: Int { object.status["availableReplicas"]?.int ?? 0 }
-    var terminatingReplicas: Int { object.status["terminatingReplicas"]?.int ?? 0 }
-    var revision: Int { object.annotations[DeploymentAnnotations.revision].flatMap { Int($0) } ?? 0 }
+    var replicas: Int { object.spec["replicas"]?.boundedInt ?? 1 }
+    var statusReplicas: Int { object.status["replicas"]?.boundedInt ?? 0 }
+    var readyReplicas: Int { object.status["readyReplicas"]?.boundedInt ?? 0 }
+    var availableReplicas: Int { object.status["availableReplicas"]?.boundedInt ?? 0 }
+    var terminatingReplicas: Int { object.status["terminatingReplicas"]?.boundedInt ?? 0 }
+    var revision: Int { number(DeploymentAnnotations.revision) ?? 0 }
 
     /// The wanted number of all ReplicaSets together when this one was last scaled.
-    var desired: Int? { object.annotations[DeploymentAnnotations.desiredReplicas].flatMap { Int($0) } }
+    var desired: Int? { number(DeploymentAnnotations.desiredReplicas) }
     /// The largest number that all together could have then.
-    var maximum: Int? { object.annotations[DeploymentAnnotations.maxReplicas].flatMap { Int($0) } }
+    var maximum: Int? { number(DeploymentAnnotations.maxReplicas) }
+
+    /// A number that the controller noted; anybody may have written another one there.
+    private func number(_ annotation: String) -> Int? {
+        object.annotations[annotation].flatMap { Int($0) }.flatMap { JSON($0).boundedInt }
+    }
 
     /// The pod template without the label that tells the ReplicaSets of one Deployment apart.
     var comparableTemplate: JSON { Self.comparable(object.spec["template"] ?? .object([:])) }

@@ -92,7 +92,8 @@ struct RollingUpdatePlan: Sendable {
         } else {
             let annotated = member.maximum.flatMap { $0 > 0 ? $0 : nil } ?? allowed
             let exact = Double(member.replicas) * Double(allowed) / Double(annotated)
-            fraction = Int(exact.rounded(.toNearestOrAwayFromZero)) - member.replicas
+            // An annotation that says a silly total makes a share beyond all numbers, which `open` then cuts.
+            fraction = Int(min(exact.rounded(.toNearestOrAwayFromZero), Double(UInt32.max))) - member.replicas
         }
         return change > 0 ? min(fraction, open) : max(fraction, open)
     }
