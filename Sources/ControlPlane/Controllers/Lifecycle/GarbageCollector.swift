@@ -10,7 +10,8 @@ import Synchronization
 /// Deletes objects whose owners are gone, and carries out foreground and orphaning deletions.
 ///
 /// It follows the metadata of every collection that can be deleted. Before it deletes it asks the API itself whether the
-/// owners really are gone: the graph is only as new as its watches.
+/// owners really are gone: the graph is only as new as its watches. Who depends on an object only the graph says, so nothing
+/// is collected before it is filled.
 package final class GarbageCollector: ControlLoop {
     package let name = "garbage-collector-controller"
     private let context: ControllerContext
@@ -18,17 +19,23 @@ package final class GarbageCollector: ControlLoop {
     private let locate: @Sendable (GroupVersionKind) -> (resource: GroupVersionResource, isNamespaced: Bool)?
     private let graph = Mutex(OwnerGraph())
     private let queue = WorkQueue<String>()
+    private let firstLists: FirstLists
+    private let patience: Duration
 
     /// - Parameters:
     ///   - resources: All collections whose objects can own or be owned.
+    ///   - patience: How long collecting waits for their first lists; a collection that cannot be listed must not stop it
+    ///     for ever (upstream: `initialSyncTimeout`).
     ///   - locate: The collection of a kind.
     package init(
-        context: ControllerContext, resources: [GroupVersionResource],
+        context: ControllerContext, resources: [GroupVersionResource], patience: Duration = .seconds(30),
         locate: @escaping @Sendable (GroupVersionKind) -> (resource: GroupVersionResource, isNamespaced: Bool)?
     ) {
         self.context = context
         self.resources = resources
+        self.patience = patience
         self.locate = locate
+        firstLists = FirstLists(resources)
     }
 
     package func run() async throws {
@@ -37,8 +44,21 @@ package final class GarbageCollector: ControlLoop {
             return nil
         }
         try await withThrowingDiscardingTaskGroup { group in
-            group.addTask { try await controller.run() }
             for resource in resources { group.addTask { try await self.follow(resource) } }
+            group.addTask {
+                await self.waitForGraph()
+                try await controller.run()
+            }
+        }
+    }
+
+    private func waitForGraph() async {
+        await firstLists.wait(atMost: patience)
+        if Task.isCancelled { return }
+        for resource in firstLists.missing {
+            context.logger.warning(
+                "Garbage is collected without knowing the objects of a resource",
+                metadata: ["resource": "\(resource.groupResource)"])
         }
     }
 
@@ -55,6 +75,7 @@ package final class GarbageCollector: ControlLoop {
                 }
             }
             for uid in wanted { self.queue.add(uid) }
+            if case .replaced = sight { self.firstLists.note(resource) }
         }
     }
 
