@@ -59,6 +59,29 @@ import Testing
         #expect(try await Self.names(test).isEmpty)
     }
 
+    @Test func aWriteThatFailsFreesNoNodePortOfAnother() async throws {
+        let test = try await TestRegistry()
+        var service = Self.service("web")
+        service.spec = ["type": "NodePort", "ports": [["port": 80]]]
+        let before = try await test.client.create(.services, object: service)
+        var wider = before
+        wider.json["spec", "ports"] = [
+            ["name": "a", "port": 80, "nodePort": before.spec["ports"]?[0]?["nodePort"] ?? 0],
+            ["name": "b", "port": 81, "nodePort": 30123],
+        ]
+        _ = try await test.client.update(.services, object: wider)
+        // An attempt that began with the older state ends now, in vain.
+        let served = try test.registry.served(.services)
+        let late = Change(
+            operation: .update, served: served, subresource: "", old: before, user: .loopback, isDryRun: false,
+            isTrusted: true, warnings: Warnings(), registry: test.registry)
+        await served.behaviour.abandoned(late, before)
+        var other = Self.service("other")
+        other.spec = ["type": "NodePort", "ports": [["port": 80, "nodePort": 30123]]]
+        let error = await status { [other] in _ = try await test.client.create(.services, object: other) }
+        #expect(error?.message.contains("provided port is already allocated") == true)
+    }
+
     @Test func aForeignRecordKeepsItsAddressFree() async throws {
         let test = try await TestRegistry()
         let parent: JSON = ["group": "gateway.networking.k8s.io", "resource": "gateways", "name": "g"]

@@ -94,6 +94,8 @@ struct Change: Sendable {
     let isTrusted: Bool
     let warnings: Warnings
     let registry: Registry
+    /// Tells this attempt from all others, for hooks that take something.
+    let attempt = UInt64.random(in: 0 ... .max)
 
     var resource: GroupVersionResource { served.resource }
     var isStatus: Bool { subresource == "status" }

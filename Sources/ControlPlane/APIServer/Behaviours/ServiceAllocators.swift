@@ -7,11 +7,20 @@ import Synchronization
 
 /// Hands out values to services, each to one only. What is taken follows from the services in the store, read once;
 /// a value that is being given to a service is taken from that moment, so that two creations cannot get the same.
+///
+/// Several writes may work on one service at the same time, so a value is held by each attempt that took it, and by the
+/// stored service. It is free again when none of them has it.
 final class Allocations<Value: Hashable & Sendable>: Sendable {
+    private struct Holding {
+        /// The UID of the service that has the value.
+        var owner: String
+        /// The unfinished attempts that took it, by ``Change/attempt``.
+        var attempts: Set<UInt64> = []
+    }
+
     private struct State {
         var isLoaded = false
-        /// The UID of the service that has a value.
-        var owners: [Value: String] = [:]
+        var holdings: [Value: Holding] = [:]
     }
 
     private let state = Mutex(State())
@@ -24,23 +33,34 @@ final class Allocations<Value: Hashable & Sendable>: Sendable {
         state.withLock { state in
             guard !state.isLoaded else { return }
             state.isLoaded = true
-            for (value, owner) in found { state.owners[value] = owner }
+            for (value, owner) in found { state.holdings[value] = Holding(owner: owner) }
         }
     }
 
     /// Takes a value; false when another service has it.
-    func take(_ value: Value, for owner: String) -> Bool {
+    func take(_ value: Value, for owner: String, attempt: UInt64) -> Bool {
         state.withLock { state in
-            if let current = state.owners[value] { return current == owner }
-            state.owners[value] = owner
+            var holding = state.holdings[value] ?? Holding(owner: owner)
+            guard holding.owner == owner else { return false }
+            holding.attempts.insert(attempt)
+            state.holdings[value] = holding
             return true
         }
     }
 
-    /// Gives back all values of a service but those that it keeps.
-    func settle(_ owner: String, keeping kept: Set<Value>) {
+    /// Ends an attempt to write a service, whether it wrote or not.
+    ///
+    /// - Parameter stored: Reads what the stored service has now. It is called while nobody else can settle anything, so
+    ///   that what was read last is what was stored last.
+    func settle(_ owner: String, attempt: UInt64, stored: () -> Set<Value>) {
         state.withLock { state in
-            state.owners = state.owners.filter { $0.value != owner || kept.contains($0.key) }
+            let kept = stored()
+            for (value, holding) in state.holdings where holding.owner == owner {
+                state.holdings[value]?.attempts.remove(attempt)
+                let isHeld = !holding.attempts.subtracting([attempt]).isEmpty
+                if !isHeld, !kept.contains(value) { state.holdings[value] = nil }
+            }
+            for value in kept where state.holdings[value] == nil { state.holdings[value] = Holding(owner: owner) }
         }
     }
 }
@@ -66,26 +86,33 @@ final class AddressAllocator: Sendable {
     func load(from registry: Registry) {
         allocations.load {
             registry.cachedObjects(.init("", "v1", "services")).flatMap { service in
-                (service.spec["clusterIPs"]?.elements ?? []).compactMap(\.string).filter { $0 != "None" }
-                    .map { ($0, service.uid) }
+                Self.addresses(of: service).map { ($0, service.uid) }
             }
         }
+    }
+
+    /// The addresses that a service has, as they are kept here.
+    private static func addresses(of service: KubeObject) -> [String] {
+        (service.spec["clusterIPs"]?.elements ?? []).compactMap(\.string).compactMap { IPAddress($0)?.description }
     }
 
     /// Takes the address that a service asks for.
     ///
     /// - Parameter records: what others have noted as taken.
     func take(
-        _ address: String, for owner: String, service: String, _ records: ServiceAddressRecords
+        _ address: String, for service: KubeObject, attempt: UInt64, _ records: ServiceAddressRecords
     ) throws(StatusError) {
         guard let network, let parsed = IPAddress(address), network.contains(parsed) else {
             throw Self.refusal(
-                service, address,
+                service.name, address,
                 "failed to allocate IP \(address): the provided IP (\(address)) is not in the valid range. The range of "
                     + "valid IPs is \(text)")
         }
-        guard !records.isReserved(parsed.description), allocations.take(parsed.description, for: owner) else {
-            throw Self.refusal(service, address, "failed to allocate IP \(address): provided IP is already allocated")
+        guard !records.isReserved(parsed.description),
+            allocations.take(parsed.description, for: service.uid, attempt: attempt)
+        else {
+            throw Self.refusal(
+                service.name, address, "failed to allocate IP \(address): provided IP is already allocated")
         }
     }
 
@@ -101,25 +128,28 @@ final class AddressAllocator: Sendable {
 
     /// Takes a free address from the upper part of the range: the lower one is for those that ask (KEP-3070).
     func takeAny(
-        for owner: String, service: String, _ records: ServiceAddressRecords
+        for service: KubeObject, attempt: UInt64, _ records: ServiceAddressRecords
     ) throws(StatusError) -> String {
         guard let network else { throw .internalError("the service range \(text) is not a CIDR range") }
         let bits = network.address.bitCount - network.prefixLength
         let count = min(Self.maximumCount, 1 << min(16, bits)) - (isIPv6 ? 1 : 2)
         let reserved = max(min(16, count / 2), min(256, count / 16))
-        for attempt in 0..<Self.attempts {
-            let isLast = attempt > Self.attempts / 2
+        for round in 0..<Self.attempts {
+            let isLast = round > Self.attempts / 2
             let lowest = isLast ? 1 : min(reserved + 1, count)
             guard lowest <= count,
                 let address = network.address.advanced(by: Int.random(in: lowest...count))?.description
             else { continue }
-            if !records.isReserved(address), allocations.take(address, for: owner) { return address }
+            if !records.isReserved(address), allocations.take(address, for: service.uid, attempt: attempt) {
+                return address
+            }
         }
         throw .internalError("failed to allocate a serviceIP: range is full")
     }
 
-    func settle(_ owner: String, keeping address: String?) {
-        allocations.settle(owner, keeping: address.map { [$0] } ?? [])
+    /// Ends an attempt to write a service; `stored` reads its state in the store, nil when it is not there.
+    func settle(_ owner: String, attempt: UInt64, stored: () -> KubeObject?) {
+        allocations.settle(owner, attempt: attempt) { Set(stored().map(Self.addresses) ?? []) }
     }
 }
 
@@ -133,24 +163,28 @@ final class PortAllocator: Sendable {
     func load(from registry: Registry) {
         allocations.load {
             registry.cachedObjects(.init("", "v1", "services")).flatMap { service in
-                (service.spec["ports"]?.elements ?? []).compactMap { $0["nodePort"]?.int }.map { ($0, service.uid) }
+                Self.ports(of: service).map { ($0, service.uid) }
             }
         }
     }
 
-    func take(_ port: Int, for owner: String, service: String, index: Int) throws(StatusError) {
+    private static func ports(of service: KubeObject) -> [Int] {
+        (service.spec["ports"]?.elements ?? []).compactMap { $0["nodePort"]?.int }
+    }
+
+    func take(_ port: Int, for service: KubeObject, attempt: UInt64, index: Int) throws(StatusError) {
         let problem: String
         if !range.contains(port) {
             problem =
                 "provided port is not in the valid range. The range of valid ports is "
                 + "\(range.lowerBound)-\(range.upperBound)"
-        } else if !allocations.take(port, for: owner) {
+        } else if !allocations.take(port, for: service.uid, attempt: attempt) {
             problem = "provided port is already allocated"
         } else {
             return
         }
         throw SchemaRules.invalid(
-            GroupVersionKind("", "v1", "Service"), name: service,
+            GroupVersionKind("", "v1", "Service"), name: service.name,
             [
                 .init(
                     reason: "FieldValueInvalid", message: "Invalid value: \(port): \(problem)",
@@ -158,14 +192,17 @@ final class PortAllocator: Sendable {
             ])
     }
 
-    func takeAny(for owner: String, service: String) throws(StatusError) -> Int {
+    func takeAny(for service: KubeObject, attempt: UInt64) throws(StatusError) -> Int {
         let start = Int.random(in: range)
         for offset in 0..<range.count {
             let port = range.lowerBound + (start - range.lowerBound + offset) % range.count
-            if allocations.take(port, for: owner) { return port }
+            if allocations.take(port, for: service.uid, attempt: attempt) { return port }
         }
         throw .internalError("failed to allocate a nodePort: range is full")
     }
 
-    func settle(_ owner: String, keeping ports: Set<Int>) { allocations.settle(owner, keeping: ports) }
+    /// Ends an attempt to write a service; `stored` reads its state in the store, nil when it is not there.
+    func settle(_ owner: String, attempt: UInt64, stored: () -> KubeObject?) {
+        allocations.settle(owner, attempt: attempt) { Set(stored().map(Self.ports) ?? []) }
+    }
 }

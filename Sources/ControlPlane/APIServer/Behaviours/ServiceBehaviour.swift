@@ -77,11 +77,11 @@ struct ServiceBehaviour: ResourceBehaviour {
         let records = ServiceAddressRecords(change.registry)
         if !wanted.isEmpty {
             if wanted != change.old?.spec["clusterIP"]?.string {
-                try addresses.take(wanted, for: object.uid, service: object.name, records)
+                try addresses.take(wanted, for: object, attempt: change.attempt, records)
             }
             address = wanted
         } else {
-            address = try addresses.takeAny(for: object.uid, service: object.name, records)
+            address = try addresses.takeAny(for: object, attempt: change.attempt, records)
         }
         object.json["spec", "clusterIP"] = .string(address)
         object.json["spec", "clusterIPs"] = [.string(address)]
@@ -105,12 +105,12 @@ struct ServiceBehaviour: ResourceBehaviour {
             let port = list[index]["port"]?.int ?? 0
             if wanted != 0 {
                 if !before.contains(wanted), !shared.values.contains(wanted) {
-                    try ports.take(wanted, for: object.uid, service: object.name, index: index)
+                    try ports.take(wanted, for: object, attempt: change.attempt, index: index)
                 }
                 shared[port] = wanted
             } else {
                 var chosen = shared[port] ?? 0
-                if chosen == 0 { chosen = try ports.takeAny(for: object.uid, service: object.name) }
+                if chosen == 0 { chosen = try ports.takeAny(for: object, attempt: change.attempt) }
                 list[index]["nodePort"] = JSON(chosen)
                 shared[port] = chosen
             }
@@ -133,22 +133,27 @@ struct ServiceBehaviour: ResourceBehaviour {
     }
 
     func written(_ change: Change, _ object: KubeObject) async {
-        if change.isDryRun {
-            await abandoned(change, object)
-            return
-        }
+        guard change.subresource.isEmpty else { return }
+        settle(change, object)
+        if change.isDryRun { return }
         let isGone = change.operation == .delete || Registry.completesDeletion(object, change.served)
-        addresses.settle(object.uid, keeping: isGone ? nil : object.spec["clusterIP"]?.string)
-        let kept = isGone ? [] : (object.spec["ports"]?.elements ?? []).compactMap { $0["nodePort"]?.int }
-        ports.settle(object.uid, keeping: Set(kept))
         await ServiceAddressRecords(change.registry).settle(
             object, before: change.old.flatMap(ServiceAddressRecords.address),
             after: isGone ? nil : ServiceAddressRecords.address(of: object))
     }
 
     func abandoned(_ change: Change, _ object: KubeObject) async {
-        let kept = change.old?.spec["ports"]?.elements.compactMap { $0["nodePort"]?.int } ?? []
-        addresses.settle(object.uid, keeping: change.old?.spec["clusterIP"]?.string)
-        ports.settle(object.uid, keeping: Set(kept))
+        guard change.subresource.isEmpty else { return }
+        settle(change, object)
+    }
+
+    /// Gives back what this attempt took and the stored service does not have.
+    private func settle(_ change: Change, _ object: KubeObject) {
+        let stored = { () -> KubeObject? in
+            let current = change.registry.cachedObject(change.resource, object.namespace, object.name)
+            return current?.uid == object.uid ? current : nil
+        }
+        addresses.settle(object.uid, attempt: change.attempt, stored: stored)
+        ports.settle(object.uid, attempt: change.attempt, stored: stored)
     }
 }
