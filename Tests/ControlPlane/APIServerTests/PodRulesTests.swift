@@ -111,6 +111,27 @@ import Testing
 
     // MARK: Deletion
 
+    @Test func aRepeatedDeletionOnlyShortensThePeriodThatItNames() async throws {
+        let test = try await server()
+        _ = try await test.client.create(pods, object: pod("p"))
+        try await bind(test, "p")
+        func delete(_ seconds: Int?) async throws -> Int? {
+            try await test.client.delete(
+                pods, namespace: "default", name: "p", options: .init(gracePeriodSeconds: seconds))
+            return try await test.client.get(pods, namespace: "default", name: "p")
+                .metadata["deletionGracePeriodSeconds"]?.int
+        }
+        #expect(try await delete(600) == 600)
+        #expect(try await delete(nil) == 600)
+        #expect(try await delete(700) == 600)
+        #expect(try await delete(20) == 20)
+        #expect(try await delete(-1) == 1)
+        try await test.client.delete(
+            pods, namespace: "default", name: "p", options: .init(gracePeriodSeconds: 0))
+        let error = await status { _ = try await test.client.get(pods, namespace: "default", name: "p") }
+        #expect(error?.isNotFound == true)
+    }
+
     @Test func aPeriodWithoutEndCanBeAddedToATime() async throws {
         let test = try await server()
         _ = try await test.client.create(

@@ -71,7 +71,9 @@ extension Registry {
         let staysForOthers = !finalizers.isEmpty || served.behaviour.blocksRemoval(object)
         let grace = served.behaviour.gracePeriod(object, options)
         if object.isBeingDeleted {
-            return planRepeated(marked, object, grace: grace, staysForOthers: staysForOthers)
+            return planRepeated(
+                marked, object, wanted: options.gracePeriodSeconds, isGraceful: grace != nil,
+                staysForOthers: staysForOthers)
         }
         if (grace ?? 0) == 0, !staysForOthers { return .remove }
         let seconds = grace ?? 0
@@ -82,24 +84,27 @@ extension Registry {
         return .mark(marked)
     }
 
-    /// A second deletion may only shorten the grace period.
+    /// A second deletion may only shorten the grace period, and one that says nothing of it changes nothing.
+    ///
+    /// - Parameters:
+    ///   - wanted: The grace period that the request asks for, in seconds.
+    ///   - isGraceful: Whether the kind has grace periods at all.
     private func planRepeated(
-        _ marked: KubeObject, _ object: KubeObject, grace: Int?, staysForOthers: Bool
+        _ marked: KubeObject, _ object: KubeObject, wanted: Int?, isGraceful: Bool, staysForOthers: Bool
     ) -> DeletionPlan {
+        let running = object.metadata["deletionGracePeriodSeconds"]?.boundedInt ?? 0
+        // Nothing holds it any more; it should have gone with the last change.
+        if running == 0, !staysForOthers { return .remove }
+        guard isGraceful else { return marked == object ? .nothingToDo : .mark(marked) }
+        // Upstream leaves the finalizers of a graceful deletion alone too, unless it shortens the period.
+        guard let wanted = wanted.map({ $0 < 0 ? 1 : $0 }), wanted < running else { return .nothingToDo }
+        if wanted == 0, !staysForOthers { return .remove }
         var marked = marked
-        let running = object.metadata["deletionGracePeriodSeconds"]?.int ?? 0
-        if let grace, grace < running {
-            if grace == 0, !staysForOthers { return .remove }
-            // The new period counts from when the first deletion was asked for, which cannot lie in the future.
-            let begun = (object.deletionTimestamp.flatMap { KubeTime($0) }?.seconds ?? Int(clock.now)) - running
-            marked.json["metadata", "deletionTimestamp"] = .string(KubeTime(seconds: begun + grace).text)
-            marked.json["metadata", "deletionGracePeriodSeconds"] = JSON(grace)
-            return .mark(marked)
-        }
-        if running == 0 || grace == nil {
-            if !staysForOthers { return .remove }
-        }
-        return marked == object ? .nothingToDo : .mark(marked)
+        // The new period counts from when the first deletion was asked for, which cannot lie in the future.
+        let begun = (object.deletionTimestamp.flatMap { KubeTime($0) }?.seconds ?? Int(clock.now)) - running
+        marked.json["metadata", "deletionTimestamp"] = .string(KubeTime(seconds: begun + wanted).text)
+        marked.json["metadata", "deletionGracePeriodSeconds"] = JSON(wanted)
+        return .mark(marked)
     }
 
     /// The finalizers that make the garbage collector do what the policy says.
