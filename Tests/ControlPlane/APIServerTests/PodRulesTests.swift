@@ -142,6 +142,43 @@ import Testing
         #expect(marked.metadata["deletionGracePeriodSeconds"]?.int == Int(Int32.max))
     }
 
+    // MARK: Label keys
+
+    @Test func labelKeysBecomePartOfSelectors() async throws {
+        let test = try await server()
+        let term: JSON = [
+            "topologyKey": "zone", "labelSelector": ["matchLabels": ["app": "web"]], "matchLabelKeys": ["version"],
+            "mismatchLabelKeys": ["tenant", "absent"],
+        ]
+        let bare: JSON = ["topologyKey": "zone", "matchLabelKeys": ["version"]]
+        let spread: JSON = [
+            "maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": ["matchLabels": ["app": "web"]], "matchLabelKeys": ["version"],
+        ]
+        var submitted = pod(
+            "p",
+            [
+                "affinity": [
+                    "podAffinity": ["requiredDuringSchedulingIgnoredDuringExecution": [term, bare]],
+                    "podAntiAffinity": [
+                        "preferredDuringSchedulingIgnoredDuringExecution": [["weight": 1, "podAffinityTerm": term]]
+                    ],
+                ], "topologySpreadConstraints": [spread],
+            ])
+        submitted.json["metadata", "labels"] = ["app": "web", "version": "2", "tenant": "t"]
+        let made = try await test.client.create(pods, object: submitted)
+        let version: JSON = ["key": "version", "operator": "In", "values": ["2"]]
+        let merged: JSON = [version, ["key": "tenant", "operator": "NotIn", "values": ["t"]]]
+        let affinity = made.spec["affinity"]
+        let required = affinity?["podAffinity"]?["requiredDuringSchedulingIgnoredDuringExecution"]
+        #expect(required?[0]?["labelSelector"] == ["matchLabels": ["app": "web"], "matchExpressions": merged])
+        #expect(required?[1]?["labelSelector"] == nil)
+        let preferred = affinity?["podAntiAffinity"]?["preferredDuringSchedulingIgnoredDuringExecution"]
+        #expect(preferred?[0]?["podAffinityTerm"]?["labelSelector"]?["matchExpressions"] == merged)
+        #expect(
+            made.spec["topologySpreadConstraints"]?[0]?["labelSelector"]?["matchExpressions"] == .array([version]))
+    }
+
     // MARK: Runtime classes
 
     private func addClass(_ test: TestRegistry, _ name: String, _ members: JSON = [:]) async throws {

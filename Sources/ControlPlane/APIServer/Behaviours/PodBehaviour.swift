@@ -28,6 +28,7 @@ struct PodBehaviour: ResourceBehaviour {
                 ]
             }
             return
+            PodLabelKeys.merge(into: &object)
         }
         switch change.subresource {
         case "status":
