@@ -8,6 +8,7 @@ struct PodBehaviour: ResourceBehaviour {
     var traits: ResourceTraits { BehaviourTable.traits("pods") }
 
     func admit(_ change: Change, _ object: inout KubeObject) async throws {
+        if change.subresource == "resize" { try LimitRangeAdmission.admitResize(change, object) }
         guard change.operation == .create else { return }
         try ServiceAccountAdmission.admit(change, &object)
         try PriorityAdmission.admit(change, &object)
@@ -27,8 +28,8 @@ struct PodBehaviour: ResourceBehaviour {
                     ]
                 ]
             }
-            return
             PodLabelKeys.merge(into: &object)
+            return
         }
         switch change.subresource {
         case "status":

@@ -24,6 +24,10 @@ struct ClaimBehaviour: ResourceBehaviour {
     private static let classes = GroupVersionResource("storage.k8s.io", "v1", "storageclasses")
     private static let classAnnotation = "volume.beta.kubernetes.io/storage-class"
 
+    func admit(_ change: Change, _ object: inout KubeObject) async throws {
+        try LimitRangeAdmission.admitClaim(change, object)
+    }
+
     func prepare(_ change: Change, _ object: inout KubeObject) async throws {
         guard change.operation == .create else { return }
         object.protect(by: "kubernetes.io/pvc-protection")
