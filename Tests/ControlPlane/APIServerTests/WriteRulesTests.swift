@@ -96,6 +96,47 @@ import Testing
         #expect(try await test.client.update(scalers, object: scaler).spec["maxReplicas"]?.int == 4)
     }
 
+    @Test func theOlderVersionOfAnAutoscalerKeepsWhatItCannotSay() async throws {
+        let test = try await TestRegistry()
+        let older = GroupVersionResource("autoscaling", "v1", "horizontalpodautoscalers")
+        let newer = GroupVersionResource("autoscaling", "v2", "horizontalpodautoscalers")
+        func cpu(_ percent: JSON) -> JSON {
+            [
+                "type": "Resource",
+                "resource": ["name": "cpu", "target": ["type": "Utilization", "averageUtilization": percent]],
+            ]
+        }
+        let requests: JSON = [
+            "type": "Pods",
+            "pods": ["metric": ["name": "requests"], "target": ["type": "AverageValue", "averageValue": "10"]],
+        ]
+        let behaviour: JSON = ["scaleDown": ["stabilizationWindowSeconds": 60]]
+        let target: JSON = ["kind": "Deployment", "name": "web", "apiVersion": "apps/v1"]
+        _ = try await test.client.create(
+            newer,
+            object: namespaced(
+                .init("autoscaling", "v2", "HorizontalPodAutoscaler"), "a",
+                [
+                    "spec": [
+                        "scaleTargetRef": target, "maxReplicas": 3, "metrics": [requests, cpu(50)],
+                        "behavior": behaviour,
+                    ]
+                ]))
+        var seen = try await test.client.get(older, namespace: "default", name: "a")
+        #expect(seen.spec["targetCPUUtilizationPercentage"] == 50)
+        seen.spec["maxReplicas"] = 4
+        seen.spec["targetCPUUtilizationPercentage"] = 60
+        _ = try await test.client.update(older, object: seen)
+        var kept = try await test.client.get(newer, namespace: "default", name: "a")
+        #expect(kept.spec["maxReplicas"] == 4)
+        #expect(kept.spec["metrics"] == [requests, cpu(60)])
+        #expect(kept.spec["behavior"]?["scaleDown"]?["stabilizationWindowSeconds"] == 60)
+        _ = try await merge(test, older, "a", ["spec": ["targetCPUUtilizationPercentage": .null]])
+        kept = try await test.client.get(newer, namespace: "default", name: "a")
+        #expect(kept.spec["metrics"] == .array([requests]))
+        #expect(kept.spec["behavior"] != nil)
+    }
+
     @Test func appliedStatusNeedsItsObject() async throws {
         let test = try await TestRegistry()
         var options = WriteOptions()

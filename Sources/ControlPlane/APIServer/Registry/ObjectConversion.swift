@@ -6,13 +6,18 @@ import KubeAPI
 /// Shows the objects of one version as another one: two groups serve events, two versions autoscalers.
 enum ObjectConversion {
     /// The object as a kind that is kept in another form, or the kept form of such a kind.
-    static func convert(_ object: KubeObject, to kind: GroupVersionKind) -> KubeObject {
+    ///
+    /// - Parameter stored: The object that is to be replaced, for what the sender's version cannot say of it.
+    static func convert(
+        _ object: KubeObject, to kind: GroupVersionKind, over stored: KubeObject? = nil
+    ) -> KubeObject {
         guard object.groupVersionKind != kind else { return object }
         var result = object
         switch (object.groupVersionKind?.groupVersion.description ?? "", kind.kind) {
         case ("v1", "Event"): result.json = rename(object.json, eventNames)
         case ("events.k8s.io/v1", "Event"): result.json = rename(object.json, eventNames.map { ($0.1, $0.0) })
-        case ("autoscaling/v1", "HorizontalPodAutoscaler"): result.json = AutoscalerConversion.newer(object.json)
+        case ("autoscaling/v1", "HorizontalPodAutoscaler"):
+            result.json = AutoscalerConversion.newer(object.json, over: stored?.json)
         case ("autoscaling/v2", "HorizontalPodAutoscaler"): result.json = AutoscalerConversion.older(object.json)
         default: break
         }
@@ -36,19 +41,34 @@ enum ObjectConversion {
 
 /// HorizontalPodAutoscaler in `autoscaling/v1`, which knows only the CPU's target, and `v2`.
 private enum AutoscalerConversion {
-    static func newer(_ json: JSON) -> JSON {
+    /// - Parameter stored: The object in `v2` whose other metrics and behaviour stay as they are. (Upstream carries them in
+    ///   annotations of the `v1` object.)
+    static func newer(_ json: JSON, over stored: JSON?) -> JSON {
         var result = json
+        var metrics = stored?["spec"]?["metrics"]?.elements ?? []
+        let known = metrics.firstIndex(where: isUtilizationOfCPU)
         if let percent = json["spec"]?["targetCPUUtilizationPercentage"] {
-            result["spec", "targetCPUUtilizationPercentage"] = nil
-            result["spec", "metrics"] = [
-                [
-                    "type": "Resource",
-                    "resource": ["name": "cpu", "target": ["type": "Utilization", "averageUtilization": percent]],
-                ]
+            let metric: JSON = [
+                "type": "Resource",
+                "resource": ["name": "cpu", "target": ["type": "Utilization", "averageUtilization": percent]],
             ]
+            if let known { metrics[known] = metric } else { metrics.append(metric) }
+        } else if let known {
+            metrics.remove(at: known)
         }
+        result["spec", "targetCPUUtilizationPercentage"] = nil
+        if !metrics.isEmpty { result["spec", "metrics"] = .array(metrics) }
+        if let behaviour = stored?["spec"]?["behavior"] { result["spec", "behavior"] = behaviour }
         result["status", "currentCPUUtilizationPercentage"] = nil
+        for key in ["currentMetrics", "conditions"] {
+            if let value = stored?["status"]?[key] { result["status", key] = value }
+        }
         return result
+    }
+
+    private static func isUtilizationOfCPU(_ metric: JSON) -> Bool {
+        metric["type"] == "Resource" && metric["resource"]?["name"] == "cpu"
+            && metric["resource"]?["target"]?["averageUtilization"] != nil
     }
 
     static func older(_ json: JSON) -> JSON {

@@ -57,7 +57,8 @@ extension Registry {
         result = try SchemaRules.check(
             patched: result, as: served.kind, fieldValidation: request.options.fieldValidation,
             duplicates: request.duplicates, context.warnings)
-        return served.servesStoredBytes ? result : ObjectConversion.convert(result, to: served.storedKind)
+        return served.servesStoredBytes
+            ? result : ObjectConversion.convert(result, to: served.storedKind, over: current)
     }
 
     /// What is applied is YAML to upstream, whose decoder tells of keys that occur twice in words of its own.

@@ -155,9 +155,8 @@ struct ObjectHandlers: Sendable {
         let options = try call.query.writeOptions("UpdateOptions")
         let context = call.context(user)
         let object = try Self.submitted(call, served.kind, options, context)
-        let stored = served.servesStoredBytes ? object : ObjectConversion.convert(object, to: served.storedKind)
         let written = try await subresources.replace(
-            call.subresourceRequest(options), served, with: stored, context)
+            call.subresourceRequest(options), served, with: object, context)
         return try respond(written, presentation, code: written.isNew ? 201 : 200, context)
     }
 

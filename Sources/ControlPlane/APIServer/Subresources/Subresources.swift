@@ -53,18 +53,19 @@ package struct Subresources: Sendable {
             return try await ScaleSubresource(registry).update(request, object, context)
         }
         try requireWritable(request, served)
-        let stored = served.servesStoredBytes ? object : ObjectConversion.convert(object, to: served.storedKind)
-        return try await replace(request, served, with: stored, context).object(as: served)
+        return try await replace(request, served, with: object, context).object(as: served)
     }
 
-    /// PUT of an object or a part that is written like one.
+    /// PUT of an object, in the version that its resource serves, or of a part that is written like one.
     func replace(
         _ request: SubresourceRequest, _ served: ServedResource, with object: KubeObject, _ context: RequestContext
     ) async throws -> Written {
         var update = Registry.UpdateRequest(
             served: served, namespace: request.namespace, name: request.name, subresource: request.subresource,
             options: request.options
-        ) { _ in object }
+        ) { current in
+            served.servesStoredBytes ? object : ObjectConversion.convert(object, to: served.storedKind, over: current)
+        }
         update.createsIfMissing = request.subresource.isEmpty && served.behaviour.traits.createsOnUpdate
         return try await registry.update(update, context: context)
     }
