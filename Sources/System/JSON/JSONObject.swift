@@ -66,6 +66,18 @@ package struct JSONObject: Sendable {
         return value
     }
 
+    /// Removes the members of these keys, in one pass however many they are.
+    package mutating func removeValues(forKeys keys: some Sequence<String>) {
+        let doomed = Set(keys.compactMap { position(of: $0) })
+        guard !doomed.isEmpty else { return }
+        var next = 0
+        storage.removeAll { _ in
+            defer { next += 1 }
+            return doomed.contains(next)
+        }
+        reindex()
+    }
+
     /// Keeps the members for which `isIncluded` says so.
     package mutating func filter(_ isIncluded: (_ key: String, _ value: JSON) throws -> Bool) rethrows {
         try storage.removeAll { try !isIncluded($0.key, $0.value) }
@@ -94,8 +106,20 @@ package struct JSONObject: Sendable {
     }
 
     private mutating func remove(at position: Int) {
-        storage.remove(at: position)
-        reindex()
+        let key = storage.remove(at: position).key
+        guard storage.count >= Self.indexThreshold, positions != nil else {
+            positions = nil
+            return
+        }
+        positions?[key] = nil
+        Self.close(gap: position, in: &positions)
+    }
+
+    /// Counts down what came after a removed member; that is far cheaper than hashing all keys anew.
+    private static func close(gap: Int, in positions: inout [String: Int]?) {
+        guard var moved = positions.take() else { return }
+        for index in moved.values.indices where moved.values[index] > gap { moved.values[index] -= 1 }
+        positions = moved
     }
 
     private mutating func reindex() {

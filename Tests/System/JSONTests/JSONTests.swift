@@ -191,6 +191,25 @@ struct SplitMix: RandomNumberGenerator {
         #expect(object["key1"] == "changed")
     }
 
+    @Test(arguments: [5, 23, 24, 25, 60])
+    func removesMembersWhereverTheyAre(count: Int) {
+        func object(_ numbers: some Sequence<Int>) -> JSONObject {
+            JSONObject(numbers.map { (key: "k\($0)", value: JSON($0)) })
+        }
+        for removed in 0..<count {
+            var single = object(0..<count)
+            single["k\(removed)"] = nil
+            var several = object(0..<count)
+            several.removeValues(forKeys: ["k\(removed)", "absent", "k0"])
+            let left = (0..<count).filter { $0 != removed }
+            #expect(single.keys == left.map { "k\($0)" })
+            #expect(left.allSatisfy { single["k\($0)"] == JSON($0) })
+            #expect(single["k\(removed)"] == nil)
+            #expect(several.keys == left.filter { $0 != 0 }.map { "k\($0)" })
+            #expect(left.allSatisfy { $0 == 0 || several["k\($0)"] == JSON($0) })
+        }
+    }
+
     @Test func tellsKeysApartThatOnlyLookTheSame() throws {
         let object = try #require(try JSON.parse("{\"\u{E9}\":1,\"e\u{301}\":2}").object)
         #expect(object.count == 2)

@@ -8,13 +8,15 @@ package enum MergePatch {
     package static func apply(_ patch: JSON, to document: JSON) -> JSON {
         guard case .object(let members) = patch else { return patch }
         var result = document.object ?? JSONObject()
+        var removed: [String] = []
         for (key, value) in members {
             switch value {
-            case .null: result.removeValue(forKey: key)
+            case .null: removed.append(key)
             case .object: result[key] = apply(value, to: result[key] ?? .null)
             default: result[key] = value
             }
         }
+        result.removeValues(forKeys: removed)
         return .object(result)
     }
 }

@@ -20,12 +20,14 @@ extension StrategicMergePatch {
         }
         let (remaining, items) = try applyListDirectives(patch, to: original, mergeKey: mergeKey)
         var merged = remaining
+        var positions = ranks(merged, mergeKey)
         for item in items {
             guard let identity = item[mergeKey] else { throw missingMergeKey(item, mergeKey) }
-            if let position = merged.firstIndex(where: { $0[mergeKey] == identity }) {
+            if let position = positions[identity] {
                 merged[position] = .object(
                     try merge(item.members, into: merged[position].members, type: type.element))
             } else if let item = withoutDirectives(item) {
+                positions[identity] = merged.count
                 merged.append(item)
             }
         }
@@ -51,6 +53,7 @@ extension StrategicMergePatch {
     ) throws(StatusError) -> (remaining: [JSON], items: [JSON]) {
         var remaining = original
         var items: [JSON] = []
+        var deleted: Set<JSON> = []
         var replaces = false
         for item in patch {
             guard let directive = item[directive] else {
@@ -60,12 +63,13 @@ extension StrategicMergePatch {
             switch directive.string {
             case "delete":
                 guard let identity = item[mergeKey] else { throw missingMergeKey(item, mergeKey) }
-                remaining.removeAll { $0[mergeKey] == identity }
+                deleted.insert(identity)
             case "replace": replaces = true
             case "merge": throw failure("merging lists cannot yet be specified in the patch")
             default: throw failure("unknown patch type: \(goText(directive)) in map: \(goText(item))")
             }
         }
+        if !deleted.isEmpty { remaining.removeAll { item in item[mergeKey].map(deleted.contains) ?? false } }
         return replaces ? (withoutDirectives(.array(items))?.array ?? [], []) : (remaining, items)
     }
 

@@ -33,13 +33,17 @@ package enum StrategicMergePatch {
         var result = original
         try applyRetainKeys(&patch, to: &result)
         try applyElementOrders(&patch, to: &result, type: type)
+        var removed: [String] = []
         for (key, value) in patch {
             if key.hasPrefix(deletionPrefix) {
                 try deletePrimitives(key, value, from: &result)
+            } else if value.isNull {
+                removed.append(key)
             } else {
                 try merge(value, into: &result, key: key, type: type)
             }
         }
+        result.removeValues(forKeys: removed)
         return result
     }
 
@@ -58,10 +62,6 @@ package enum StrategicMergePatch {
     private static func merge(
         _ value: JSON, into result: inout JSONObject, key: String, type: SchemaType?
     ) throws(StatusError) {
-        if value.isNull {
-            result[key] = nil
-            return
-        }
         guard let present = result[key] else {
             result[key] = withoutDirectives(value)
             return

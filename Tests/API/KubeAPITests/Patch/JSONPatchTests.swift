@@ -126,4 +126,35 @@ struct MergePatchTests {
     func mergesAsTheStandardSays(_ document: String, _ patch: String, _ expected: String) throws {
         #expect(try MergePatch.apply(JSON.parse(patch), to: JSON.parse(document)) == JSON.parse(expected))
     }
+
+    /// So many members that removing one at a time would take longer than the test may.
+    @Test(.timeLimit(.minutes(1)))
+    func manyMembersAreRemovedAtOnce() throws {
+        let keys = (0..<30_000).map { "k\($0)" }
+        let document: JSON = [
+            "data": .object(JSONObject(keys.map { (key: $0, value: "v") })), "kind": "ConfigMap",
+        ]
+        let patch: JSON = ["data": .object(JSONObject(keys.dropFirst().map { (key: $0, value: .null) }))]
+        let expected: JSON = ["data": ["k0": "v"], "kind": "ConfigMap"]
+        #expect(MergePatch.apply(patch, to: document) == expected)
+        let type = try #require(Schema.type(for: .init("", "v1", "ConfigMap")))
+        #expect(try StrategicMergePatch.apply(patch, to: document, type: type) == expected)
+    }
+
+    @Test(.timeLimit(.minutes(1)))
+    func longListsAreMergedByTheirKeys() throws {
+        func container(_ number: Int, _ image: JSON) -> JSON { ["name": .string("c\(number)"), "image": image] }
+        let numbers = 0..<20_000
+        let document: JSON = ["spec": ["containers": .array(numbers.map { container($0, "a") })]]
+        let changed: [JSON] = numbers.reversed().map { container($0, "b") }
+        let gone: [JSON] = numbers.dropFirst().map { ["name": .string("c\($0)"), "$patch": "delete"] }
+        let type = try #require(Schema.type(for: .init("", "v1", "Pod")))
+        func apply(_ list: [JSON]) throws -> JSON? {
+            let result = try StrategicMergePatch.apply(
+                ["spec": ["containers": .array(list)]], to: document, type: type)
+            return result["spec"]?["containers"]
+        }
+        #expect(try apply(changed) == .array(changed))
+        #expect(try apply(gone) == .array([container(0, "a")]))
+    }
 }
