@@ -56,7 +56,7 @@ package struct NodeReset: Sendable {
         attempt("taking back the time that shutdowns wait") { try ShutdownDelay.forgetTime() }
         // Files tell what there is to remove: while something is left they stay, for the next attempt.
         guard problems.isEmpty else { return problems }
-        for path in paths { attempt("removing files") { try remove(path) } }
+        for path in paths { attempt("removing files") { try NodeFiles.remove(path) } }
         if !keepsData { attempt("removing links to logs") { try removeLogLinks() } }
         return problems
     }
@@ -67,22 +67,6 @@ package struct NodeReset: Sendable {
         return [
             directories.run, directories.state, "\(directories.logs)/pods", configuration.kubeconfigPath,
         ]
-    }
-
-    /// Removes a file, or a directory as a whole: an agent that is started after a reset that was broken off must not take half
-    /// a state for its own.
-    private func remove(_ path: String) throws {
-        let going = "\(path).removing"
-        try Files.removeTree(going)
-        do {
-            try Files.rename(path, to: going)
-        } catch {
-            if error.isMissing { return }
-            guard error.isBusy || error.isOfOtherFileSystem else { throw error }
-            // A file system of its own is emptied where it is.
-            return try Files.removeTree(path)
-        }
-        try Files.removeTree(going)
     }
 
     // MARK: Steps
@@ -123,13 +107,14 @@ package struct NodeReset: Sendable {
     }
 
     private func unmountAll() throws {
-        let roots = [configuration.directories.state, configuration.directories.run]
+        // The kernel names mounts without symbolic links; where there is no directory there is no mount.
+        func resolved(_ path: String) -> String { (try? Files.resolved(path)) ?? path }
+        let state = resolved(configuration.directories.state)
+        let run = resolved(configuration.directories.run)
         for _ in 0..<Self.unmountRounds {
-            let mounts = try MountInfo.current().map(\.mountPoint)
-                .filter { mount in roots.contains { mount == $0 || mount.hasPrefix("\($0)/") } }
-            if mounts.isEmpty { return }
-            // The deepest first.
-            for mount in mounts.sorted(by: >) {
+            let mounts = NodeMounts(try MountInfo.current(), state: state, run: run)
+            if mounts.own.isEmpty { return try refuse(mounts.foreign) }
+            for mount in mounts.own {
                 do {
                     try Mounting.unmount(mount, detach: true)
                 } catch {
@@ -138,6 +123,17 @@ package struct NodeReset: Sendable {
                 }
             }
         }
+        throw ConfigurationError(
+            field: "the agent's directories", reason: "mounts lie more than \(Self.unmountRounds) deep on each other")
+    }
+
+    /// What somebody mounted below the state directory is not removed with it.
+    private func refuse(_ foreign: [MountInfo]) throws {
+        guard !keepsData, let first = foreign.first else { return }
+        throw ConfigurationError(
+            field: first.mountPoint,
+            reason: "\(first.source) is mounted there, which is not the node's doing; unmount it"
+                + (foreign.count == 1 ? "" : ", and \(foreign.count - 1) others below the state directory"))
     }
 
     private func removeCgroups() throws {
