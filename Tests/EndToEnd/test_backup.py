@@ -47,6 +47,61 @@ class BackupTests(NodeTestCase):
         fresh.start()
         self.assertEqual(fresh.json("get", "configmap", "kept")["metadata"]["uid"], uid)
 
+    def test_a_disk_of_its_own_stays_where_it_is(self):
+        self.node.kubectl("create", "configmap", "on-disk")
+        file = self.backup("disk.tar.gz")
+        node = Node()
+        self.addCleanup(node.remove)
+        state = node.directory / "state"
+        for directory, option in ((state, "size=256m"), (state / "lost+found", None)):
+            directory.mkdir()
+            if option:
+                run("mount", "-t", "tmpfs", "-o", option, "tmpfs", directory)
+                self.addCleanup(run, "umount", "-R", directory, check=False)
+        device = state.stat().st_dev
+
+        def there():
+            self.assertEqual(state.stat().st_dev, device)
+            return {p.name for p in state.iterdir()}
+
+        # What mkfs made is no state.
+        node.swiftlet("restore", file)
+        self.assertEqual(there(), {"lost+found", "pki", "store"})
+        node.start()
+        self.assertEqual(node.kubectl("get", "configmap", "on-disk", "-o", "name").stdout, "configmap/on-disk\n")
+        node.import_test_image()
+        node.apply(self.pod("busy", nodeName=node.name))
+        node.kubectl("wait", "--for=condition=Ready", "pod/busy", "--timeout=30s")
+        node.stop()
+        node.reset("--keep-data")
+        self.assertLess({"lost+found", "pki", "store", "images"}, there())
+        self.assertEqual(run("sh", "-c", f"grep -c ' {state}/' /proc/self/mountinfo", check=False).stdout, "0\n")
+        authority = (state / "pki/ca.key").read_text()
+        (state / "pki/ca.key").write_text("another")
+        again = json.loads(node.swiftlet("restore", file, "--force", "-o", "json").stdout)
+        aside = state / again["movedAside"].split("/")[-1]
+        self.assertEqual(there(), {"lost+found", "pki", "store", aside.name})
+        self.assertEqual((aside / "pki/ca.key").read_text(), "another")
+        self.assertEqual((state / "pki/ca.key").read_text(), authority)
+        # One that was broken off: the agent does the rest.
+        (state / ".restoring-new-comes/new").mkdir(parents=True)
+        (state / "store").rename(state / ".restoring-new-comes/new/store")
+        node.start()
+        self.assertEqual(node.kubectl("get", "configmap", "on-disk", "-o", "name").stdout, "configmap/on-disk\n")
+        node.stop()
+        # Somebody else's disk is not taken away, nor what is on it.
+        (state / "images/mine").mkdir(parents=True)
+        run("mount", "-t", "tmpfs", "tmpfs", state / "images/mine")
+        (state / "images/mine/file").write_text("mine")
+        refused = node.reset(check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn(f"{state}/images/mine", refused.stderr)
+        self.assertEqual((state / "images/mine/file").read_text(), "mine")
+        self.assertTrue((state / "pki/ca.key").exists())
+        run("umount", state / "images/mine")
+        self.assertIn("nothing is left", node.reset().stdout)
+        self.assertEqual(there(), {"lost+found"})
+
     def test_damaged_backups_change_nothing(self):
         file = self.backup("whole.tar.gz")
         fresh = Node()

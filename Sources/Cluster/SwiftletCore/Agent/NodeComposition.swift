@@ -22,6 +22,8 @@ struct NodeComposition: Sendable {
     }
 
     func run() async throws {
+        // It may decide what this machine is.
+        try StateReplacement.finish(in: configuration.directories.state)
         let membership = try Membership.load(stateDirectory: configuration.directories.state)
         let effective = membership.map { configuration.joined($0) } ?? configuration
         var logger = logger

@@ -5,8 +5,8 @@ import StorageSQLite
 
 /// Brings a backup to a machine whose agent does not run.
 ///
-/// Everything is unpacked and verified beside the state directory, with which it then changes places in one step: a crash at any
-/// moment leaves the old state or the new one, and the command can be run again.
+/// Everything is unpacked and verified on the file system of the state directory, with which it then changes places, see
+/// ``StateReplacement``: a crash at any moment leaves the old state or the new one, and the command can be run again.
 package struct Restore: Sendable {
     /// What was done.
     package struct Outcome: Sendable, Hashable {
@@ -34,10 +34,10 @@ package struct Restore: Sendable {
     /// - Throws: ``BackupError`` and what the file system reports; the state is then as it was.
     package func run(_ file: String, force: Bool) throws -> Outcome {
         guard Files.exists(file) else { throw BackupError("\(file) does not exist") }
-        let hasState = try checkTarget(force: force)
+        let replacement = try checkTarget(force: force)
         // Of one name, so that what a crash leaves goes with the next attempt.
-        let unpacked = "\(state).restoring"
-        try Files.removeTree(unpacked)
+        let unpacked = replacement.unpacked
+        try Files.removeTree(replacement.work)
         try Files.makeDirectories(unpacked, permissions: 0o700)
         do {
             let manifest = try unpack(file, into: unpacked)
@@ -45,11 +45,11 @@ package struct Restore: Sendable {
             let values = try StoreSnapshot.verify(store)
             try StoreSnapshot.prepareForRestore(store)
             let restored = try placeConfiguration(from: unpacked)
-            let aside = try putInPlace(unpacked, hasState: hasState)
+            let aside = try replacement.run()
             return Outcome(manifest: manifest, values: values, movedAside: aside, restoredConfiguration: restored)
         } catch {
             // It is thrown away by the next attempt if it cannot be now.
-            try? Files.removeTree(unpacked)
+            try? Files.removeTree(replacement.work)
             if let error = error as? SystemError, error.isOutOfSpace {
                 throw BackupError.diskFull(unpacked, "\(error)")
             }
@@ -57,26 +57,27 @@ package struct Restore: Sendable {
         }
     }
 
-    /// Whether there is state that must be moved aside.
-    private func checkTarget(force: Bool) throws -> Bool {
+    /// Looks whether the state may be replaced.
+    private func checkTarget(force: Bool) throws -> StateReplacement {
         if let pid = AgentProcess.find(configuration) {
             throw BackupError("the agent runs as process \(pid): stop it first (swiftlet stop)")
         }
-        guard Files.exists(state) else { return false }
-        let names = try Files.names(in: state)
-        guard !names.isEmpty else { return true }
+        try StateReplacement.finish(in: state)
+        let replacement = try StateReplacement(of: state)
+        guard let names = try replacement.existing(), !names.isEmpty else { return replacement }
         guard force else {
             throw BackupError(
                 "\(state) is not empty (\(names.sorted().prefix(3).joined(separator: ", "))): add --force to move it aside"
             )
         }
-        let mounts = try MountInfo.current().filter { $0.mountPoint.hasPrefix("\(state)/") }
+        let mounts = try replacement.mounts()
         guard mounts.isEmpty else {
             throw BackupError(
-                "\(mounts.count) file systems of running containers are mounted below \(state): end them first "
-                    + "(kubectl delete the pods before stopping the agent, or reboot with the service disabled)")
+                "\(mounts.count) file systems are mounted below \(state), the first at \(mounts[0].mountPoint): unmount"
+                    + " those that are yours, and end running containers first (kubectl delete the pods before stopping the"
+                    + " agent, or reboot with the service disabled)")
         }
-        return true
+        return replacement
     }
 
     private func unpack(_ file: String, into directory: String) throws -> BackupManifest {
@@ -139,41 +140,5 @@ package struct Restore: Sendable {
         try Files.remove(saved)
         try Files.remove("\(directory)/\(BackupManifest.fileName)")
         return isWanted
-    }
-
-    /// Where the old state goes; an attempt that was broken off may have taken this second's name.
-    private func nameAside() -> String {
-        let base = "\(state).before-restore-\(FileTime.now().seconds)"
-        var name = base
-        var number = 1
-        while Files.exists(name) {
-            number += 1
-            name = "\(base)-\(number)"
-        }
-        return name
-    }
-
-    private func putInPlace(_ unpacked: String, hasState: Bool) throws -> String? {
-        let directory = try FileDescriptor.open(unpacked, [.read, .directory])
-        try directory.setPermissions(0o711, unpacked)
-        try directory.synchronizeFileSystem(unpacked)
-        var aside: String?
-        if hasState {
-            // The new state has the name for the old one for a moment, until they change places: a crash in between costs nothing,
-            // and neither is ever missing.
-            let name = nameAside()
-            try Files.rename(unpacked, to: name)
-            do {
-                try Files.exchange(name, state)
-            } catch {
-                try Files.rename(name, to: unpacked)
-                throw error
-            }
-            aside = name
-        } else {
-            try Files.rename(unpacked, to: state)
-        }
-        try FileDescriptor.open(Files.directory(of: state), [.read, .directory]).synchronize(state)
-        return aside
     }
 }
