@@ -94,6 +94,12 @@ package struct Kubeconfig: Sendable {
         return true
     }
 
+    /// What a writing that was broken off leaves beside a file.
+    package static func unfinishedPath(of path: String) -> String {
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        return "\(Files.directory(of: path))/\(DirectoryHandle.unfinishedName(of: name))"
+    }
+
     /// The number of a local group; nil where there is no such group.
     private static func groupNumber(_ group: String, in path: String) throws -> UInt32? {
         let file = try FileDescriptor.open(reading: path)

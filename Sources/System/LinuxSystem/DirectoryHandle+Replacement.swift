@@ -40,6 +40,9 @@ extension DirectoryHandle {
         return bytes
     }
 
+    /// The name that a file has until it is whole, in ``replaceFile(_:with:permissions:group:durability:)``.
+    package static func unfinishedName(of name: String) -> String { ".\(name).new" }
+
     /// Replaces a file, or creates it: whoever reads sees the old content or the new, never a part.
     ///
     /// - Parameter group: the group that shall own it; nil leaves the process's own.
@@ -47,7 +50,7 @@ extension DirectoryHandle {
         _ name: String, with bytes: [UInt8], permissions: UInt32 = 0o644, group: UInt32? = nil,
         durability: Durability = .synchronized
     ) throws(SystemError) {
-        let temporary = ".\(name).new"
+        let temporary = Self.unfinishedName(of: name)
         let subject = "\(path)/\(temporary)"
         // A leftover of a crash: its content was never in force.
         try removeTree(temporary)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import ClusterFormation
 import LinuxSystem
 package import Logging
 import PodRuntime
@@ -66,7 +67,8 @@ package struct NodeReset: Sendable {
         if keepsData { return [directories.run] }
         return [
             directories.run, directories.state, "\(directories.logs)/pods", configuration.kubeconfigPath,
-        ]
+            Kubeconfig.unfinishedPath(of: configuration.kubeconfigPath),
+        ] + StateReplacement.remains(of: directories.state)
     }
 
     // MARK: Steps
