@@ -37,7 +37,7 @@ package struct Backup: Sendable {
         // Always of one name, so that what a crash leaves goes with the next attempt: it holds keys.
         let work = "\(target).unfinished"
         try Files.makeDirectory(work, permissions: 0o700, mayExist: true)
-        let lock = try FileDescriptor.open(work, [.read, .directory])
+        let lock = try Self.openOwn(work)
         guard try lock.tryLock(work) else { throw BackupError("another 'swiftlet backup' writes \(target) just now") }
         let result = Result { try fill(work, target) }
         // What is left behind if this fails too has a name that says so.
@@ -45,6 +45,24 @@ package struct Backup: Sendable {
         // The lock lasts until here.
         lock.close()
         return try result.get()
+    }
+
+    /// Opens a directory that nobody else can look into: where others may write, one of them may have made it beforehand.
+    private static func openOwn(_ work: String) throws -> FileDescriptor {
+        let directory: FileDescriptor
+        do {
+            directory = try FileDescriptor.open(work, [.read, .directory, .noFollow])
+        } catch {
+            guard error.isNotDirectory else { throw error }
+            throw BackupError("\(work) is in the way and no directory: remove it, or write the backup somewhere else")
+        }
+        let status = try directory.status(work)
+        guard status.owner == Processes.effectiveUserID, status.permissions & 0o077 == 0 else {
+            throw BackupError(
+                "\(work) is in the way: others may look into it, and a backup holds keys; remove it, or write the backup"
+                    + " where nobody else can write")
+        }
+        return directory
     }
 
     private func fill(_ work: String, _ target: String) throws -> BackupManifest {
