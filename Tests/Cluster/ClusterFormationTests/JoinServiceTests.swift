@@ -216,6 +216,62 @@ import Testing
         }
     }
 
+    @Test func aBoardThatComesBackTakesPodsAgain() async throws {
+        try await withService { fixture in
+            let board = try Board("pi2")
+            _ = try await fixture.join(board, try await fixture.token())
+            var node = try await fixture.client.get(.nodes, namespace: nil, name: "pi2")
+            node.status = ["nodeInfo": ["machineID": "m1"]]
+            _ = try await fixture.client.updateStatus(.nodes, object: node)
+            func isCordoned() async throws -> Bool {
+                try await fixture.client.get(.nodes, namespace: nil, name: "pi2").spec["unschedulable"]?.bool == true
+            }
+            _ = try await fixture.client.patch(
+                .nodes, namespace: nil, name: "pi2", subresource: nil, type: .merge,
+                patch: ["spec": ["unschedulable": true]], options: .init())
+            // One that lost the answer has never left.
+            _ = try await fixture.join(board, try await fixture.token())
+            #expect(try await isCordoned())
+            _ = try await fixture.join(try Board("pi2"), try await fixture.token())
+            #expect(try await !isCordoned())
+        }
+    }
+
+    @Test func aNodeThatDoesNotAnswerIsLeftAsItIs() async throws {
+        try await withService { fixture in
+            _ = try await fixture.join(try Board("pi2"), try await fixture.token())
+            let removal = NodeRemoval(client: fixture.client)
+            let error = await #expect(throws: JoinError.self) {
+                try await removal.remove("pi2", force: false, timeout: .zero) { _ in }
+            }
+            #expect(error?.reason.contains("does not answer") == true)
+            var node = try await fixture.client.get(.nodes, namespace: nil, name: "pi2")
+            #expect(node.spec["unschedulable"] == nil)
+
+            node.status = ["conditions": [["type": "Ready", "status": "True"]]]
+            _ = try await fixture.client.updateStatus(.nodes, object: node)
+            _ = try await fixture.client.create(
+                .serviceAccounts,
+                object: KubeObject(.init("", "v1", "ServiceAccount"), namespace: "default", name: "default"))
+            let pod: JSON = [
+                "apiVersion": "v1", "kind": "Pod", "metadata": ["name": "stays", "namespace": "default"],
+                "spec": ["nodeName": "pi2", "containers": [["name": "c", "image": "i"]]],
+            ]
+            _ = try await fixture.client.create(.pods, object: KubeObject(pod))
+            let held = await #expect(throws: StatusError.self) {
+                try await fixture.service.answer(
+                    ExtensionRequest(
+                        method: "POST", path: JoinPath.leave, body: ["timeoutSeconds": 0],
+                        user: UserInfo(name: "system:node:pi2", groups: ["system:nodes"])))
+            }
+            // It is the node's to know, and no fault of the server's.
+            #expect(held?.code == 409)
+            for words in ["default/stays", "PodDisruptionBudgets", "kubectl uncordon pi2"] {
+                #expect(held?.message.contains(words) == true, "\(held?.message ?? "")")
+            }
+        }
+    }
+
     @Test(arguments: ["nodeName", "machineID", "addresses", "clientRequest", "servingRequest", "protocol", "version"])
     func aRequestWithoutAFieldIsRefusedByName(field: String) async throws {
         try await withService { fixture in

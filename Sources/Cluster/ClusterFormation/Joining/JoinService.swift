@@ -164,7 +164,12 @@ package struct JoinService: PathExtension {
         let removal = NodeRemoval(client: client)
         let force = request.body?["force"]?.bool ?? false
         let timeout = min(max(request.body?["timeoutSeconds"]?.int ?? 60, 0), 600)
-        try await removal.remove(name, force: force, timeout: .seconds(timeout)) { _ in }
+        do {
+            try await removal.remove(name, force: force, timeout: .seconds(timeout)) { _ in }
+        } catch let error as JoinError {
+            throw StatusError(
+                code: 409, reason: StatusError.Reason.conflict, message: "\(error.reason); \(error.remedy)")
+        }
         logger.notice("A node left the cluster", metadata: ["node": "\(name)"])
         return ["node": .string(name)]
     }

@@ -117,9 +117,11 @@ package struct NodeAdmission: Sendable {
         } catch let error as StatusError where error.isAlreadyExists {
             node = try await client.get(.nodes, namespace: nil, name: request.nodeName)
             try await checkReturn(request, key, node)
+            var patch: JSON = ["metadata": ["annotations": [Self.keyAnnotation: .string(key)]]]
+            // A board that comes back with another key had left; that it was cordoned for it is over.
+            if node.annotations[Self.keyAnnotation] != key { patch["spec"] = ["unschedulable": .null] }
             node = try await client.patch(
-                .nodes, namespace: nil, name: request.nodeName, subresource: nil, type: .merge,
-                patch: ["metadata": ["annotations": [Self.keyAnnotation: .string(key)]]],
+                .nodes, namespace: nil, name: request.nodeName, subresource: nil, type: .merge, patch: patch,
                 options: .init())
         }
         for _ in 0..<Self.rangeAttempts {

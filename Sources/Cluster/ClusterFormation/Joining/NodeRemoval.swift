@@ -39,21 +39,20 @@ package struct NodeRemoval: Sendable {
                 "remove node \"\(name)\"", reason: "it is the control plane",
                 remedy: "the cluster ends with it: run 'swiftlet reset' there instead")
         }
+        // Nobody can end the pods of a node that does not answer.
+        let isReachable = node.condition("Ready")?.isTrue ?? false
+        guard isReachable || force else {
+            throw JoinError(
+                "remove node \"\(name)\"", reason: "it does not answer, so its pods cannot be ended in order",
+                remedy: "start it, or give --force if it will not come back")
+        }
         if node.spec["unschedulable"]?.bool != true {
             _ = try await client.patch(
                 .nodes, namespace: nil, name: name, subresource: nil, type: .merge,
                 patch: ["spec": ["unschedulable": true]], options: .init())
         }
         progress(.cordoned)
-        // Nobody can end the pods of a node that does not answer.
-        let isReachable = node.condition("Ready")?.isTrue ?? false
-        if isReachable {
-            try await drain(name, force: force, timeout: timeout, progress: progress)
-        } else if !force {
-            throw JoinError(
-                "remove node \"\(name)\"", reason: "it does not answer, so its pods cannot be ended in order",
-                remedy: "start it, or give --force if it will not come back")
-        }
+        if isReachable { try await drain(name, force: force, timeout: timeout, progress: progress) }
         try await deletePods(of: name)
         do {
             try await client.delete(.nodes, namespace: nil, name: name, options: .init())
@@ -80,7 +79,9 @@ package struct NodeRemoval: Sendable {
                     "remove node \"\(name)\"",
                     reason: "\(pods.count) pods are still on it: "
                         + pods.prefix(5).map(\.key.description).joined(separator: ", "),
-                    remedy: "wait and run it again, change their PodDisruptionBudgets, or give --force")
+                    remedy:
+                        "wait and run it again, change their PodDisruptionBudgets, or give --force; to keep the node,"
+                        + " run 'kubectl uncordon \(name)', or it takes no new pods")
             }
             try await Task.sleep(for: Self.pause)
         }
