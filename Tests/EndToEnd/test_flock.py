@@ -131,6 +131,31 @@ class JoinTests(FlockTestCase):
         self.node.swiftlet("remove-node", board.name)
         self.assertNotEqual(self.node.kubectl("get", "node", board.name, check=False).returncode, 0)
 
+    def test_leaving_respects_budgets_and_says_what_stays(self):
+        board = self.joined()
+        board.import_test_image()
+        self.start_pod("kept", "sleep 100000", nodeName=board.name)
+        self.node.apply(json.dumps({
+            "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "keep"},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "kept"}}}}))
+        refused = board.swiftlet("leave", "--timeout", "1s", check=False)
+        self.assertNotEqual(refused.returncode, 0)
+        for words in ("default/kept", "PodDisruptionBudgets", f"uncordon {board.name}"):
+            self.assertIn(words, refused.stderr)
+        self.node.stop()
+        try:
+            said = json.loads(board.swiftlet("leave", "--force", "-o", "json").stdout)
+        finally:
+            self.node.start()
+        self.assertEqual((said["left"], said["nodeDeleted"], said["node"]), (True, False, board.name))
+        self.assertTrue(self.node.json("get", "node", board.name)["spec"]["unschedulable"])
+        # It comes back under its name, and takes pods as before.
+        board.wait_ready()
+        self.node.kubectl("delete", "pdb", "keep")
+        self.node.kubectl("delete", "lease", "-n", "kube-node-lease", board.name)
+        board.swiftlet("join", self.line())
+        self.assertNotIn("unschedulable", self.node.json("get", "node", board.name)["spec"])
+
     def test_a_dead_node_goes_by_force_only(self):
         board = self.joined()
         board.stop(signal.SIGKILL)

@@ -12,6 +12,8 @@ package enum JoinPath {
     package static let join = prefix + "join"
     /// POST with a node's certificate: the node leaves the cluster.
     package static let leave = prefix + "leave"
+    /// How long a node that leaves may give its pods at most, in seconds.
+    package static let longestLeave = 3600
 }
 
 /// What a board asks for when it joins.

@@ -163,7 +163,7 @@ package struct JoinService: PathExtension {
         }
         let removal = NodeRemoval(client: client)
         let force = request.body?["force"]?.bool ?? false
-        let timeout = min(max(request.body?["timeoutSeconds"]?.int ?? 60, 0), 600)
+        let timeout = min(max(request.body?["timeoutSeconds"]?.int ?? 60, 0), JoinPath.longestLeave)
         do {
             try await removal.remove(name, force: force, timeout: .seconds(timeout)) { _ in }
         } catch let error as JoinError {

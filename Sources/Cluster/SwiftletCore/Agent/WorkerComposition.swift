@@ -103,6 +103,17 @@ extension Membership {
         _ configuration: Configuration, group: any EventLoopGroup, logger: Logger,
         authorities: (@Sendable () throws -> [String])? = nil
     ) throws -> HTTPSClient {
+        try HTTPSClient(
+            clientSettings(configuration, logger: logger, authorities: authorities), group: group, logger: logger)
+    }
+
+    /// How ``makeClient(_:group:logger:authorities:)`` reaches the API.
+    ///
+    /// - Parameter patience: How long the server may work on a request; nil for what is usual.
+    func clientSettings(
+        _ configuration: Configuration, logger: Logger, authorities: (@Sendable () throws -> [String])? = nil,
+        patience: TimeAmount? = nil
+    ) -> HTTPSClientConfiguration {
         var settings = HTTPSClientConfiguration(
             servers: cluster.servers,
             tls: clientTLS,
@@ -110,6 +121,11 @@ extension Membership {
         let discovery = ServerDiscovery(
             configuration: configuration, authorities: authorities ?? { try fingerprints() }, logger: logger)
         settings.discover = { await discovery.servers() }
-        return try HTTPSClient(settings, group: group, logger: logger)
+        if let patience {
+            settings.limits.requestTimeout = max(settings.limits.requestTimeout, patience)
+            // While the server works it says nothing.
+            settings.limits.silenceTimeout = max(settings.limits.silenceTimeout, patience)
+        }
+        return settings
     }
 }

@@ -50,12 +50,14 @@ package struct ClusterAccess: Sendable {
     }
 
     /// Works with a cluster that this machine is a node of.
+    ///
+    /// - Parameter patience: how long the server may work on a request; nil for what is usual.
     func asNode<Result: Sendable>(
-        _ membership: Membership, _ body: (HTTPSClient) async throws -> Result
+        _ membership: Membership, patience: TimeAmount? = nil, _ body: (HTTPSClient) async throws -> Result
     ) async throws -> Result {
-        try await with(
-            try membership.makeClient(
-                configuration.joined(membership), group: MultiThreadedEventLoopGroup.singleton, logger: logger), body)
+        let settings = membership.clientSettings(configuration.joined(membership), logger: logger, patience: patience)
+        return try await with(
+            try HTTPSClient(settings, group: MultiThreadedEventLoopGroup.singleton, logger: logger), body)
     }
 
     private func administrator() throws -> HTTPSClient {
