@@ -3,6 +3,7 @@
 
 import concurrent.futures
 import json
+import os
 import re
 import signal
 import unittest
@@ -155,6 +156,47 @@ class JoinTests(FlockTestCase):
         self.node.kubectl("delete", "lease", "-n", "kube-node-lease", board.name)
         board.swiftlet("join", self.line())
         self.assertNotIn("unschedulable", self.node.json("get", "node", board.name)["spec"])
+
+    def test_commands_of_others_than_root(self):
+        board = self.joined()
+        group, user = "54321", "54322"
+
+        def call(node, *command, member=True):
+            groups = ("--groups", group) if member else ("--clear-groups",)
+            return node.execute("setpriv", "--reuid", user, "--regid", user, *groups, node.binaries / "swiftlet",
+                                *command[:1], "--config", node.configuration, *command[1:], check=False)
+
+        for node in (self.node, board):
+            node.directory.chmod(0o711)
+            node.configuration.chmod(0o644)
+        # As the agent does it where there is a group "swiftlet".
+        os.chown(self.node.kubeconfig, 0, int(group))
+        self.node.kubeconfig.chmod(0o640)
+        self.assertEqual(self.node.kubeconfig.stat().st_mode & 0o777, 0o640)
+        self.assertIn("ready:    yes", call(self.node, "status").stdout)
+        line = call(self.node, "add-node", "--format", "short")
+        self.assertEqual(line.stdout.strip().split("/")[2], self.line().split("/")[2], line.stderr)
+        self.assertIn("no node of this name", call(self.node, "remove-node", "nobody").stderr)
+        self.assertIn(self.node.name, call(self.node, "kubectl", "get", "nodes").stdout)
+        for command in (["status"], ["add-node"], ["config"]):
+            with self.subTest(command):
+                said = call(self.node, *command, member=False)
+                self.assertNotEqual(said.returncode, 0)
+                self.assertIn("run it with sudo, or as a member of group swiftlet", said.stdout + said.stderr)
+        said = call(board, "status")
+        self.assertIn("run it with sudo", said.stdout)
+        self.assertNotIn("leave --force", said.stdout)
+
+    def test_a_worker_says_where_its_cluster_is(self):
+        board = self.joined()
+        for command in (["kubectl", "--config", board.configuration, "get", "nodes"],
+                        ["config", "kubeconfig", "--config", board.configuration],
+                        ["token", "list", "--config", board.configuration]):
+            with self.subTest(command[0]):
+                said = board.execute(board.binaries / "swiftlet", *command, check=False)
+                self.assertNotEqual(said.returncode, 0)
+                self.assertIn(f"this node is a worker of the cluster at https://{self.node.address}", said.stderr)
+                self.assertIn("on the control plane", said.stderr)
 
     def test_a_dead_node_goes_by_force_only(self):
         board = self.joined()

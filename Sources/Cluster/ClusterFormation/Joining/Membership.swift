@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import JSON
-import LinuxSystem
+package import LinuxSystem
 package import PKI
 
 /// A node's part in somebody else's cluster: what it needs to know, its certificates and keys.
@@ -63,6 +63,11 @@ package struct Membership: Sendable {
 
     // MARK: On disk
 
+    /// Whether this machine has joined a cluster: others than root may know that, and no more.
+    package static func exists(stateDirectory: String) throws(SystemError) -> Bool {
+        try Files.status("\(stateDirectory)/\(directoryName)") != nil
+    }
+
     /// Reads the membership; nil for a node that is a cluster of its own.
     ///
     /// - Throws: ``ClusterFormationError`` when it is damaged.
@@ -79,6 +84,9 @@ package struct Membership: Sendable {
                 nodeName: nodeName, nodeCIDR: nodeCIDR, cluster: try ClusterFacts(facts["cluster"] ?? .null),
                 authorityPEM: try read("ca.crt"), client: .init(pem: try read("kubelet-client.pem")),
                 serving: .init(pem: try read("kubelet.pem")))
+        } catch let error as SystemError where error.isDenied {
+            throw ClusterFormationError(
+                operation: "read the membership in", path: path, reason: error.reason, remedy: "run it with sudo")
         } catch {
             throw ClusterFormationError(
                 operation: "read the membership in", path: path, reason: "\(error)",

@@ -33,12 +33,8 @@ package struct ClusterAccess: Sendable {
     package func asAdministrator<Result: Sendable>(
         _ operation: String, _ body: (HTTPSClient) async throws -> Result
     ) async throws -> Result {
-        if let membership = try membership() {
-            let server = membership.cluster.servers.first ?? "the control plane"
-            throw JoinError(
-                operation, reason: "this node is a worker of the cluster at \(server)", remedy: "run it there")
-        }
-        return try await with(try administrator(), body)
+        try requireControlPlane(operation)
+        return try await with(try administrator(operation), body)
     }
 
     /// Works with the cluster as the administrator, or on a worker as the node.
@@ -46,7 +42,28 @@ package struct ClusterAccess: Sendable {
         _ body: (HTTPSClient) async throws -> Result
     ) async throws -> Result {
         if let membership = try membership() { return try await asNode(membership, body) }
-        return try await with(try administrator(), body)
+        return try await with(try administrator("ask the API"), body)
+    }
+
+    /// Refuses what only the machine of the control plane can do.
+    ///
+    /// - Throws: ``JoinError`` on a worker.
+    package func requireControlPlane(_ operation: String) throws {
+        guard try isWorker() else { return }
+        // It may be damaged, or not for the caller to read: then the place is not told.
+        let server = (try? membership())?.cluster.servers.first
+        throw JoinError(
+            operation, reason: "this node is a worker of \(server.map { "the cluster at \($0)" } ?? "another cluster")",
+            remedy: "run it on the control plane")
+    }
+
+    private func isWorker() throws(SystemError) -> Bool {
+        do {
+            return try Membership.exists(stateDirectory: configuration.directories.state)
+        } catch  where error.isDenied {
+            // Who may not know is told by the next step what to do.
+            return false
+        }
     }
 
     /// Works with a cluster that this machine is a node of.
@@ -60,14 +77,13 @@ package struct ClusterAccess: Sendable {
             try HTTPSClient(settings, group: MultiThreadedEventLoopGroup.singleton, logger: logger), body)
     }
 
-    private func administrator() throws -> HTTPSClient {
-        let directory = configuration.keyDirectory
+    private func administrator(_ operation: String) throws -> HTTPSClient {
+        let credentials = try AdministratorCredentials.read(configuration, operation)
         var settings = HTTPSClientConfiguration(
             servers: [configuration.localServer],
             tls: HTTPClientTLS(
-                // While the authority is replaced, the server may show a certificate by either.
-                verification: .authorities(try AuthorityFiles.trusted(directory: directory)),
-                identity: (try Files.read("\(directory)/admin.crt"), try Files.read("\(directory)/admin.key"))))
+                verification: .authorities(credentials.authorityPEM),
+                identity: (credentials.certificatePEM, credentials.keyPEM)))
         // Commands must be quick, also when something is wrong.
         settings.limits.attempts = 1
         settings.limits.connectTimeout = .seconds(2)

@@ -23,8 +23,8 @@ package struct Invitation: Sendable {
         let node = try NodeIdentity.discover(configuration)
         let tokens = JoinTokens(configuration, logger: logger)
         let token = try await tokens.create(uses: uses, lifetime: lifetime)
-        let authority = try Files.read("\(configuration.directories.state)/pki/ca.crt")
-        let fingerprint = try Membership.fingerprints(of: authority).first
+        let credentials = try AdministratorCredentials.read(configuration, "make a join line")
+        let fingerprint = try Membership.fingerprints(of: credentials.authorityPEM).first
         return Invitation(
             lines: node.addresses.filter(configuration.isServed).map {
                 JoinLine(host: "\($0)", port: configuration.api.port, token: token, fingerprint: fingerprint)

@@ -31,14 +31,18 @@ struct ConfigKubeconfigCommand: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let path = try configuration.load().kubeconfigPath
+        let settings = try configuration.load()
+        try ClusterAccess(settings, logger: commandLogger("config")).requireControlPlane("print a kubeconfig")
+        let path = settings.kubeconfigPath
         let text: String
         do {
             text = try Files.readText(path)
         } catch {
-            throw ValidationError(
-                "\(error); the agent writes it when it starts: is swiftlet running, and are you root or in group swiftlet?"
-            )
+            let remedy =
+                error.isDenied
+                ? "run it with sudo, or as a member of group swiftlet"
+                : "the agent writes it when it starts: is swiftlet running?"
+            throw ValidationError("\(error); \(remedy)")
         }
         switch output.format {
         case .text: print(text, terminator: "")
