@@ -227,6 +227,44 @@ import Testing
         }
     }
 
+    /// Certificates for the addresses of before must not come last when they are loaded anew just while the addresses change.
+    @Test(.timeLimit(.minutes(2))) func certificatesForTheAddressesOfNowComeLast() async throws {
+        try await withControlPlane { control in
+            let settings = control.configuration
+            let before = NodeIdentity(name: "control", hostName: "control", addresses: [.loopbackV4])
+            let now = NodeIdentity(name: "control", hostName: "control", addresses: [IPAddress(v4: 10, 0, 0, 9)])
+            @Sendable func isForNow() -> Bool {
+                control.identity.value.apiServer.certificate.alternativeNames.ipAddresses.contains(now.addresses[0])
+            }
+            let notice = CertificateNotice()
+            let (reloads, reloading) = AsyncStream<Void>.makeStream()
+            let certificates = ServerCertificates(
+                settings, node: before, current: control.identity, server: control.server,
+                kubelet: try HTTPServerTLS(control.identity.value.kubeletTLS),
+                addresses: try ControlPlaneAddresses(settings, before, control.identity.value), notice: notice,
+                logger: Self.logger
+            ) { node in
+                let identity = try settings.loadIdentity(of: node, logger: Self.logger)
+                guard node == before else { return identity }
+                reloading.yield()
+                // Time for the others to come in between.
+                for _ in 0..<100 where !isForNow() { Processes.sleep(milliseconds: 5) }
+                return identity
+            }
+            try await Self.while(
+                { group in
+                    group.addTask { try await certificates.run() }
+                },
+                { _ in
+                    notice.post()
+                    for await _ in reloads { break }
+                    try await certificates.addressesChanged(now)
+                })
+            // What was begun before has come to its end, too.
+            #expect(isForNow())
+        }
+    }
+
     @Test(.timeLimit(.minutes(2))) func theAuthorityIsReplacedWhileAWorkerStaysConnected() async throws {
         try await withControlPlane { control in
             let now = FileTime.now().seconds

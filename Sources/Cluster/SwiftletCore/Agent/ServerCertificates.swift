@@ -30,7 +30,11 @@ final class ServerCertificates: Sendable {
     private let server: APIServer
     private let kubelet: HTTPServerTLS
     private let addresses: ControlPlaneAddresses
-    private let node: Mutex<NodeIdentity>
+    /// The node that the certificates in use are for; held while others are put in place, so that those for addresses of before
+    /// never come last.
+    private let installed: Mutex<NodeIdentity>
+    /// The node that others have been told of.
+    private let announced: Mutex<NodeIdentity>
     private let configuration: Configuration
     private let notice: CertificateNotice
     private let now: @Sendable () -> Int64
@@ -46,7 +50,8 @@ final class ServerCertificates: Sendable {
         load: @escaping @Sendable (NodeIdentity) throws -> ClusterIdentity
     ) {
         self.configuration = configuration
-        self.node = Mutex(node)
+        installed = Mutex(node)
+        announced = Mutex(node)
         self.current = current
         self.server = server
         self.kubelet = kubelet
@@ -64,7 +69,7 @@ final class ServerCertificates: Sendable {
             switch work {
             case .look: return .seconds(try renewWhatIsDue())
             case .reload:
-                try install(node.withLock { $0 })
+                try install()
                 return Self.reloadInterval
             }
         }
@@ -82,10 +87,10 @@ final class ServerCertificates: Sendable {
     /// Takes in that the machine has other addresses. Those who connect by a new one find a certificate for it before anybody
     /// is sent there.
     func addressesChanged(_ node: NodeIdentity) async throws {
-        guard self.node.withLock({ $0 }) != node else { return }
+        guard announced.withLock({ $0 }) != node else { return }
         try install(node)
         try await server.advertise(addresses.advertisement)
-        self.node.withLock { $0 = node }
+        announced.withLock { $0 = node }
         logger.notice(
             "The machine's addresses changed",
             metadata: ["addresses": "\(node.addresses.map(\.description).joined(separator: " "))"])
@@ -95,7 +100,7 @@ final class ServerCertificates: Sendable {
     private func renewWhatIsDue() throws -> Int64 {
         let now = now()
         if current.value.isRenewalDue(now: now) {
-            try install(node.withLock { $0 })
+            try install()
             return Self.longestSleep
         }
         guard Validity.isClockSet(now), let due = current.value.renewalDue else { return Self.longestSleep }
@@ -103,14 +108,21 @@ final class ServerCertificates: Sendable {
         return min(max(due - now, 0) + 1, Self.longestSleep)
     }
 
-    private func install(_ node: NodeIdentity) throws {
-        let identity = try load(node)
-        try server.replaceTLS(identity.apiServerTLS)
-        server.replaceKubeletTLS(identity.kubeletClientTLS)
-        try kubelet.replace(identity.kubeletTLS)
-        addresses.change(node, identity)
-        current.replace(identity)
-        try publish(identity)
+    /// Puts certificates in place.
+    ///
+    /// - Parameter node: nil for the one that they are for already.
+    private func install(_ node: NodeIdentity? = nil) throws {
+        try installed.withLock { installed in
+            let node = node ?? installed
+            let identity = try load(node)
+            try server.replaceTLS(identity.apiServerTLS)
+            server.replaceKubeletTLS(identity.kubeletClientTLS)
+            try kubelet.replace(identity.kubeletTLS)
+            addresses.change(node, identity)
+            installed = node
+            current.replace(identity)
+            try publish(identity)
+        }
     }
 
     /// Writes what others read: the administrator's kubeconfig, and what is in use.
