@@ -10,8 +10,6 @@ import PKI
 struct CredentialDirectory: ~Copyable {
     /// Far more than any key or certificate.
     private static let fileLimit = 256 << 10
-    private static let lockAttempts = 250
-    private static let lockPauseMilliseconds = 20
     private static let remedy = "restore it from a backup, or reset the node to make a new cluster"
 
     let directory: DirectoryHandle
@@ -38,26 +36,15 @@ struct CredentialDirectory: ~Copyable {
         }
         // Opened again, so that messages name the final path.
         let opened = try parent.openDirectory(name)
-        try Self.lock(opened)
+        try DirectoryLock.take(opened)
         directory = opened
     }
 
     /// Opens a directory that must be there.
     init(existing path: String) throws {
         let opened = try DirectoryHandle(path: path)
-        try Self.lock(opened)
+        try DirectoryLock.take(opened)
         directory = opened
-    }
-
-    /// The agent and commands take turns; the lock ends with this value.
-    private static func lock(_ directory: borrowing DirectoryHandle) throws {
-        for attempt in 1...lockAttempts {
-            if try directory.descriptor.tryLock(directory.path) { return }
-            if attempt < lockAttempts { Processes.sleep(milliseconds: lockPauseMilliseconds) }
-        }
-        throw ClusterFormationError(
-            operation: "lock", path: directory.path, reason: "another process has worked on it for five seconds",
-            remedy: "wait until that has ended ('fuser \(directory.path)' shows it) and try again")
     }
 
     private init(directory: consuming DirectoryHandle) { self.directory = directory }

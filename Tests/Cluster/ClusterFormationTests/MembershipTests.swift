@@ -47,13 +47,37 @@ import Testing
         let directory = try TemporaryDirectory()
         let identity = try ClusterIdentityTests.load(directory)
         let state = "\(directory.path)/worker"
-        var membership = Self.membership(identity)
-        try membership.create(stateDirectory: state)
+        try Self.membership(identity).create(stateDirectory: state)
         let before = try #require(try Files.status("\(state)/membership/ca.crt"))
-        membership.cluster.servers.append("https://192.168.1.21:16443")
-        try membership.save(stateDirectory: state)
+        try Membership.change(stateDirectory: state) { $0.cluster.servers.append("https://192.168.1.21:16443") }
         #expect(try Membership.load(stateDirectory: state)?.cluster.servers.count == 2)
         #expect(try Files.status("\(state)/membership/ca.crt") == before)
+    }
+
+    @Test func agentAndCommandsLoseNothingOfEachOthers() async throws {
+        let directory = try TemporaryDirectory()
+        let state = "\(directory.path)/worker"
+        try Self.membership(try ClusterIdentityTests.load(directory)).create(stateDirectory: state)
+        let added = (1...40).map { "https://192.168.2.\($0):16443" }
+        try await withThrowingTaskGroup { group in
+            for server in added {
+                group.addTask { _ = try Membership.change(stateDirectory: state) { $0.cluster.servers.append(server) } }
+            }
+            try await group.waitForAll()
+        }
+        let servers = try #require(try Membership.load(stateDirectory: state)).cluster.servers
+        #expect(Set(servers.dropFirst()) == Set(added) && servers.count == added.count + 1)
+    }
+
+    @Test func whatHasBeenLeftIsNotChanged() throws {
+        let directory = try TemporaryDirectory()
+        let state = "\(directory.path)/worker"
+        try Self.membership(try ClusterIdentityTests.load(directory)).create(stateDirectory: state)
+        #expect(try Membership.exists(stateDirectory: state))
+        try Membership.remove(stateDirectory: state)
+        #expect(try !Membership.exists(stateDirectory: state))
+        #expect(throws: SystemError.self) { try Membership.change(stateDirectory: state) { $0.nodeName = "pi3" } }
+        #expect(try !Membership.exists(stateDirectory: state))
     }
 
     @Test func aDamagedOneIsNamed() throws {

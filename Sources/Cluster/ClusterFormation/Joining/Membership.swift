@@ -107,9 +107,27 @@ package struct Membership: Sendable {
         try parent.descriptor.synchronize(parent.path)
     }
 
-    /// Replaces what has changed of a membership that is there, file by file.
-    package func save(stateDirectory: String) throws {
-        let directory = try DirectoryHandle(path: "\(stateDirectory)/\(Self.directoryName)")
+    /// Changes a membership that is there, as it is on disk; the agent and commands take turns.
+    ///
+    /// - Returns: what it is now.
+    /// - Throws: `SystemError` when there is none, ``ClusterFormationError`` when it is damaged.
+    @discardableResult
+    package static func change(stateDirectory: String, _ body: (inout Membership) -> Void) throws -> Membership {
+        let path = "\(stateDirectory)/\(directoryName)"
+        let directory = try DirectoryHandle(path: path)
+        try DirectoryLock.take(directory)
+        guard var membership = try load(stateDirectory: stateDirectory) else {
+            throw ClusterFormationError(
+                operation: "change the membership in", path: path, reason: "the node has left its cluster meanwhile",
+                remedy: "join again")
+        }
+        body(&membership)
+        try membership.save(in: directory)
+        return membership
+    }
+
+    /// Replaces what has changed, file by file.
+    private func save(in directory: borrowing DirectoryHandle) throws {
         for (name, bytes) in files where try directory.readFile(name, limit: Self.fileLimit) != bytes {
             try directory.replaceFile(name, with: bytes, permissions: 0o600)
         }
@@ -125,9 +143,13 @@ package struct Membership: Sendable {
         let leaving = ".\(directoryName).old"
         try parent.removeTree(leaving)
         guard try parent.status(of: directoryName) != nil else { return false }
+        // Who is changing something in it comes to an end first.
+        let directory = try parent.openDirectory(directoryName)
+        try DirectoryLock.take(directory)
         try parent.rename(directoryName, to: leaving, in: parent)
         try parent.descriptor.synchronize(parent.path)
         try parent.removeTree(leaving)
+        try directory.descriptor.unlock(directory.path)
         return true
     }
 

@@ -21,11 +21,8 @@ final class CurrentMembership: Sendable {
     @discardableResult
     func change(_ body: (inout Membership) -> Void) throws -> Membership {
         try state.withLock { state in
-            var membership = try Membership.load(stateDirectory: stateDirectory) ?? state
-            body(&membership)
-            try membership.save(stateDirectory: stateDirectory)
-            state = membership
-            return membership
+            state = try Membership.change(stateDirectory: stateDirectory, body)
+            return state
         }
     }
 }

@@ -112,9 +112,9 @@ package struct CertificateRenewalOperation: Sendable {
             addresses: { addresses }, random: 0, now: { FileTime.now().seconds }, logger: logger
         ) { credential in
             // What the agent has written meanwhile stays.
-            var current = try Membership.load(stateDirectory: state) ?? membership
-            current[kind] = .init(certificatePEM: credential.certificate, keyPEM: credential.key)
-            try current.save(stateDirectory: state)
+            try Membership.change(stateDirectory: state) {
+                $0[kind] = .init(certificatePEM: credential.certificate, keyPEM: credential.key)
+            }
         }
         try await renewal.renew(within: limit)
     }
