@@ -3,8 +3,9 @@
 liar who answers every question.
 
     multicast_dns.py ask NAME TYPE            prints the records of the first answer
-    multicast_dns.py lie ADDRESS HASH LOG     answers for _swiftlet._tcp.local with ADDRESS, where a server with a
-                                              certificate of its own writes what it is sent to LOG
+    multicast_dns.py lie ADDRESS HASH LOG [PEM]
+                                              answers for _swiftlet._tcp.local with ADDRESS, where a server with a
+                                              certificate of its own, or the one in PEM, writes what it is sent to LOG
 """
 
 import pathlib
@@ -80,14 +81,19 @@ def record(name, kind, data):
     return encode_name(name) + struct.pack("!HHIH", kind, 1, 10, len(data)) + data
 
 
-def lie(address, authority, log):
+def lie(address, authority, log, pem=None):
     log = pathlib.Path(log)
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=liar", "-addext",
-                    f"subjectAltName=IP:{address}", "-keyout", f"{log}.key", "-out", f"{log}.crt"],
-                   check=True, capture_output=True)
-    threading.Thread(target=pretend, args=(address, log), daemon=True).start()
-    service, host = "_swiftlet._tcp.local", "liar.local"
-    instance = f"liar.{service}"
+    if not pem:
+        pem = f"{log}.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=liar", "-addext",
+                        f"subjectAltName=IP:{address}", "-keyout", pem, "-out", f"{log}.crt"],
+                       check=True, capture_output=True)
+        with open(pem, "a") as file:
+            file.write(pathlib.Path(f"{log}.crt").read_text())
+    threading.Thread(target=pretend, args=(address, log, pem), daemon=True).start()
+    name = f"liar-{address.rsplit('.', 1)[1]}"
+    service, host = "_swiftlet._tcp.local", f"{name}.local"
+    instance = f"{name}.{service}"
     text = f"ca={authority}".encode()
     body = record(service, 12, encode_name(instance))
     body += record(instance, 33, struct.pack("!3H", 0, 0, 16443) + encode_name(host))
@@ -110,9 +116,9 @@ def lie(address, authority, log):
             file.write("answered\n")
 
 
-def pretend(address, log):
+def pretend(address, log, pem):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(f"{log}.crt", f"{log}.key")
+    context.load_cert_chain(pem)
     context.verify_mode = ssl.CERT_NONE
     server = socket.create_server((address, 16443))
     while True:
@@ -120,7 +126,8 @@ def pretend(address, log):
         try:
             connection.settimeout(5)
             with context.wrap_socket(connection, server_side=True) as talk:
-                said = f"SENT {talk.recv(100)!r}"
+                data = talk.recv(100)
+                said = f"SENT {data!r}" if data else "refused after the handshake"
         except OSError as error:
             said = f"refused: {error}"
         with log.open("a") as file:

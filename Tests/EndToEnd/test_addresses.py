@@ -139,22 +139,32 @@ class UnknownAddressTests(MovingTestCase):
 
     def test_liars_on_the_link_get_nothing_and_hinder_nobody(self):
         fingerprint = self.node.swiftlet("add-node", "--format", "short").stdout.split()[0].split("/")[2]
-        liar = Node(self.network)
-        self.addCleanup(liar.remove)
-        log = liar.directory / "liar.log"
-        process = subprocess.Popen([*liar.enter, sys.executable, MULTICAST_DNS, "lie", liar.address, fingerprint, log])
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        until(lambda: log.exists() and "ready" in log.read_text(), 20, "the liar")
-        # As long as nobody else answers the worker tries it, and sends nothing.
+        # One has a certificate of its own, and one is a node that was broken into, whose certificate is the cluster's.
+        stranger, traitor = Node(self.network), Node(self.network)
+        logs = []
+        for liar in (stranger, traitor):
+            self.addCleanup(liar.remove)
+            logs.append(liar.directory / "liar.log")
+        traitor.start()
+        traitor.swiftlet("join", self.node.swiftlet("add-node", "--format", "short").stdout.split()[0])
+        traitor.stop()
+        certificates = [[], [traitor.directory / "state/membership/kubelet.pem"]]
+        for liar, log, certificate in zip((stranger, traitor), logs, certificates):
+            process = subprocess.Popen([*liar.enter, sys.executable, MULTICAST_DNS, "lie", liar.address, fingerprint, log,
+                                        *certificate])
+            self.addCleanup(process.wait)
+            self.addCleanup(process.kill)
+            until(lambda: log.exists() and "ready" in log.read_text(), 20, "the liar")
+        # As long as nobody else answers the worker tries them, and sends nothing.
         self.disturb(self.node.stop)
-        until(lambda: "refused" in log.read_text(), 60, "the worker's attempt at the liar")
+        for log in logs:
+            until(lambda: "refused" in log.read_text() or "SENT" in log.read_text(), 60, "the worker's attempt at the liar")
         self.node.move(f"{self.network.prefix}.203")
         self.node.start()
         self.check_all_is_well("between lies")
-        said = log.read_text()
-        self.assertIn("answered", said)
-        self.assertNotIn("SENT", said)
+        for said in (log.read_text() for log in logs):
+            self.assertIn("answered", said)
+            self.assertNotIn("SENT", said)
 
     def test_others_find_the_control_plane_by_multicast_dns(self):
         def ask(name, kind):

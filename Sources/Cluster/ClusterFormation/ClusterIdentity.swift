@@ -134,6 +134,8 @@ package struct ClusterIdentity: Sendable {
 
     /// Ten years, as upstream's tools do it.
     static let authorityLifetimeSeconds: Int64 = 3650 * 86400
+    /// A name in the certificates of all API servers, and in no node's: by it they are recognised wherever they are.
+    package static let serverName = "kubernetes.default.svc"
     /// What the first authority of a cluster is called.
     static let authorityName = "swiftlet-ca"
 }
@@ -149,8 +151,8 @@ private struct Requirements {
     init(_ subject: ClusterIdentity.Subject) {
         let loopback: [IPAddress] = [.loopbackV4, .loopbackV6]
         let serviceNames = [
-            "kubernetes", "kubernetes.default", "kubernetes.default.svc",
-            "kubernetes.default.svc.\(subject.clusterDomain)",
+            "kubernetes", "kubernetes.default", ClusterIdentity.serverName,
+            "\(ClusterIdentity.serverName).\(subject.clusterDomain)",
         ]
         apiServer = CredentialRequirement(
             name: "apiserver", subject: DistinguishedName(commonName: "kube-apiserver"),

@@ -176,6 +176,37 @@ import Testing
         #expect(hostile.requests.withLock { $0 } == [])
     }
 
+    /// A node's certificate is by the same authority and for its own address, and still it is no API server.
+    @Test func takesNobodyForAServerWithoutTheNameOfServers() async throws {
+        let authority = try makeAuthority()
+        let (genuine, hostile) = (RecordingAPI(), RecordingAPI())
+        let name = "kubernetes.default.svc"
+        try await withServer(hostile, authority) { hostileURL in
+            let names = SubjectAlternativeNames(dnsNames: ["localhost", name], ipAddresses: [.loopbackV4])
+            try await withServer(genuine, authority, names: names) { genuineURL in
+                let client = try makeClient([hostileURL], authority) {
+                    $0.serverName = name
+                    $0.discover = { [genuineURL] }
+                }
+                _ = try await client.get(configMaps, namespace: nil, name: "a")
+                client.reconnect()
+                _ = try await client.get(configMaps, namespace: nil, name: "b")
+                let object = KubeObject(.init("", "v1", "ConfigMap"), namespace: "default", name: "c")
+                _ = try await client.create(configMaps, object: object)
+                #expect(genuine.requests.withLock { $0.filter { $0.contains("configmaps") }.count } == 3)
+                try await client.close()
+            }
+            let misled = try makeClient([hostileURL], authority) { $0.serverName = name }
+            for _ in 0..<3 {
+                await #expect { _ = try await misled.get(configMaps, namespace: nil, name: "a") } throws: { error in
+                    (error as? ClientError)?.reason.contains("not that of an API server") == true
+                }
+            }
+            try await misled.close()
+        }
+        #expect(hostile.requests.withLock { $0 } == [])
+    }
+
     @Test func saysWhatFailed() async throws {
         let configuration = HTTPSClientConfiguration(
             servers: ["https://127.0.0.1:1"], tls: .init(verification: .system))
@@ -221,12 +252,14 @@ import Testing
 
     /// Serves an API on a port of the loopback interface, with a certificate by an authority, while `body` runs.
     private func withServer<Result: Sendable>(
-        _ api: RecordingAPI, _ authority: CertificateAuthority, _ body: (_ url: String) async throws -> Result
+        _ api: RecordingAPI, _ authority: CertificateAuthority,
+        names: SubjectAlternativeNames = .init(ipAddresses: [.loopbackV4]),
+        _ body: (_ url: String) async throws -> Result
     ) async throws -> Result {
         let key = try PrivateKey.generate()
         let profile = CertificateProfile(
-            subject: .init(commonName: "api"), alternativeNames: .init(ipAddresses: [.loopbackV4]),
-            purposes: [.server], validity: Self.validity)
+            subject: .init(commonName: "api"), alternativeNames: names, purposes: [.server],
+            validity: Self.validity)
         let tls = try HTTPServerTLS(
             .init(
                 certificateChain: try authority.issue(profile, for: key.publicKey()).pem(), privateKey: try key.pem()))

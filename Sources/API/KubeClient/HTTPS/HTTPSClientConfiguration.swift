@@ -18,6 +18,9 @@ package struct HTTPSClientConfiguration: Sendable {
     /// Finds further addresses, asked when none of ``servers`` answers. What it says is only believed of a server that
     /// ``tls`` verifies; so nothing is sent to others.
     package var discover: (@Sendable () async -> [String])?
+    /// A name that every server's certificate must have beside its host; nil where the host is enough. With a name that only
+    /// API servers get nobody else passes for one.
+    package var serverName: String?
     package var tls: HTTPClientTLS
     package var token: Token
     package var userAgent: String

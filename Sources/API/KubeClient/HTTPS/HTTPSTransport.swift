@@ -10,6 +10,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import NIOSSL
+import PKI
 import Synchronization
 
 /// Sends requests to whichever of the servers answers, with retries where the server asks for them.
@@ -52,8 +53,10 @@ final class HTTPSTransport: Sendable {
             timeout: .init(connect: configuration.limits.connectTimeout, read: configuration.limits.silenceTimeout))
         settings.connectionPool.retryConnectionEstablishment = false
         let patience = configuration.limits.acknowledgementTimeout
-        settings.http1_1ConnectionDebugInitializer = { Self.limitSilence(of: $0, to: patience) }
-        settings.http2ConnectionDebugInitializer = { Self.limitSilence(of: $0, to: patience) }
+        let name = configuration.serverName
+        // They run when the handshake is over, and before a request gets the connection.
+        settings.http1_1ConnectionDebugInitializer = { Self.prepare($0, patience: patience, serverName: name) }
+        settings.http2ConnectionDebugInitializer = { Self.prepare($0, patience: patience, serverName: name) }
         let final = settings
         makeClient = { HTTPClient(eventLoopGroupProvider: .shared(group), configuration: final) }
         client = Mutex(makeClient())
@@ -98,6 +101,28 @@ final class HTTPSTransport: Sendable {
 
     /// Takes other servers from now on.
     func replace(_ servers: [String]) { choice.withLock { $0.replace(servers) } }
+
+    /// Makes a new connection ready for requests, or refuses and closes it.
+    ///
+    /// NIOSSL has verified the chain and the host, which anybody with a certificate for its own address passes, also where a name
+    /// was asked for: so the name is looked for here.
+    private static func prepare(
+        _ channel: any Channel, patience: TimeAmount, serverName: String?
+    ) -> EventLoopFuture<Void> {
+        if let serverName {
+            do {
+                let handler = try channel.pipeline.syncOperations.handler(type: NIOSSLClientHandler.self)
+                guard let certificate = try handler.peerCertificate.map({ try Certificate(der: $0.toDERBytes()) }),
+                    certificate.alternativeNames.dnsNames.contains(serverName)
+                else { throw NotAServer(name: serverName) }
+            } catch {
+                // After the pool has been told, which takes a connection that closes before for one that is to be replaced.
+                channel.eventLoop.execute { channel.close(promise: nil) }
+                return channel.eventLoop.makeFailedFuture(error)
+            }
+        }
+        return limitSilence(of: channel, to: patience)
+    }
 
     /// Sets TCP_USER_TIMEOUT (18 in linux/tcp.h).
     private static func limitSilence(of channel: any Channel, to time: TimeAmount) -> EventLoopFuture<Void> {
@@ -261,7 +286,9 @@ final class HTTPSTransport: Sendable {
     ///
     /// ENETUNREACH (101), ECONNREFUSED (111) and EHOSTUNREACH (113) come before a request is sent.
     private static func mayTryAnother(_ request: Request, after error: any Error) -> Bool {
-        if request.method == .GET || error is NIOConnectionError || error is NIOSSLError { return true }
+        if request.method == .GET || error is NIOConnectionError || error is NIOSSLError || error is NotAServer {
+            return true
+        }
         if let error = error as? IOError { return [101, 111, 113].contains(error.errnoCode) }
         return error as? HTTPClientError == .connectTimeout
     }
@@ -296,6 +323,12 @@ final class HTTPSTransport: Sendable {
         if known == .deadlineExceeded || known == .readTimeout { return "the answer takes too long" }
         return "\(error)"
     }
+}
+
+/// Somebody answers with a certificate that is not an API server's.
+private struct NotAServer: Error, CustomStringConvertible {
+    let name: String
+    var description: String { "its certificate is not that of an API server: it does not name \(name)" }
 }
 
 extension StatusError {

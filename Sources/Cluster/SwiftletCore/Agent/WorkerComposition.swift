@@ -121,6 +121,8 @@ extension Membership {
         let discovery = ServerDiscovery(
             configuration: configuration, authorities: authorities ?? { try fingerprints() }, logger: logger)
         settings.discover = { await discovery.servers() }
+        // Every node has a certificate by the cluster's authority for its own address; none has this name in it.
+        settings.serverName = ClusterIdentity.serverName
         if let patience {
             settings.limits.requestTimeout = max(settings.limits.requestTimeout, patience)
             // While the server works it says nothing.

@@ -8,7 +8,7 @@ import MulticastDNS
 /// How workers find a control plane on the link that they have lost: multicast DNS for `_swiftlet._tcp.local`.
 ///
 /// What comes back proves nothing: the client takes a server for one only when it has a certificate by the cluster's authority
-/// for the address, and sends it nothing before.
+/// for the address and with the name of the API servers, which no node gets, and sends it nothing before.
 struct ServerDiscovery: Sendable {
     private static let service = "_swiftlet._tcp.local"
 
