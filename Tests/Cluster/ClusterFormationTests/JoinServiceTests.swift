@@ -172,6 +172,7 @@ import Testing
 
     @Test(arguments: [
         ("the control plane's name", "kubernetes", "192.168.1.31", "taken"),
+        ("a Service's name", "web.default.svc", "192.168.1.31", "Services"),
         ("the control plane's address", "pi2", "192.168.1.20", "control plane"),
         ("the Service's address", "pi2", "10.152.0.1", "control plane"),
         ("no name", "Pi_2", "192.168.1.31", "--node-name"),

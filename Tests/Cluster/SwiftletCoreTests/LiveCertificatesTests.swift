@@ -95,7 +95,9 @@ import Testing
         }
         identity.observeAuthorities { accounts.authoritiesChanged() }
         let loops: [any ControlLoop] = [
-            CertificateApprover(context: context) { server.isAllowed($0) },
+            CertificateApprover(
+                context: context, reserved: { ReservedHosts(names: [], addresses: []) },
+                isAllowed: { server.isAllowed($0) }),
             CertificateSigningController(context: context, signer: AuthoritySigner { identity.value.authority }),
             accounts,
         ]

@@ -116,7 +116,11 @@ import Testing
         try await ServedAPI.run { api in
             let context = api.controllerContext()
             let loops: [any ControlLoop] = [
-                CertificateApprover(context: context) { api.server.isAllowed($0) },
+                CertificateApprover(
+                    context: context,
+                    reserved: {
+                        ReservedHosts(names: ["kubernetes", "pi"], addresses: [IPAddress(v4: 10, 0, 0, 1)])
+                    }, isAllowed: { api.server.isAllowed($0) }),
                 CertificateSigningController(context: context, signer: AuthoritySigner { api.authority }),
                 SigningRequestCleaner(context: context),
             ]
@@ -171,6 +175,58 @@ import Testing
             // The request before it in the queue was looked at and left alone.
             let waiting = try await api.client.get(Self.requests, namespace: nil, name: "foreign")
             #expect(waiting.condition("Approved") == nil)
+        }
+    }
+
+    /// A node writes what it reports itself: it can claim anything.
+    @Test(
+        .timeLimit(.minutes(2)),
+        arguments: [
+            "10.0.0.1", "10.0.0.6", "kubernetes", "pi", "n2", "web.default.svc", "web.default.svc.cluster.local",
+        ])
+    func whatBelongsToOthersIsCertifiedToNoNode(claim: String) async throws {
+        try await withControllers { api in
+            let address = IPAddress(claim)
+            let reports = ["n1": ["10.0.0.5", "n1", claim], "n2": ["10.0.0.6", "n2"]]
+            for (node, reported) in reports {
+                var object = KubeObject(.init("", "v1", "Node"), name: node)
+                object.status = ["addresses": .array(reported.map { ["type": "InternalIP", "address": .string($0)] })]
+                _ = try await api.client.create(.nodes, object: object)
+            }
+            func ask(_ request: String, _ names: SubjectAlternativeNames) async throws {
+                let object = try Self.object(
+                    request, signer: "kubelet-serving", subject: Self.node, names: names,
+                    usages: ["digital signature", "server auth"])
+                _ = try await create(object, api, as: Self.kubelet)
+            }
+            try await ask(
+                "greedy",
+                .init(
+                    dnsNames: address == nil ? ["n1", claim] : ["n1"], ipAddresses: [address].compactMap { $0 }))
+            try await ask("modest", .init(dnsNames: ["n1"], ipAddresses: [IPAddress(v4: 10, 0, 0, 5)]))
+            #expect(try await answered("modest", api).condition("Failed") == nil)
+            // The request before it in the queue was looked at and left alone.
+            let greedy = try await api.client.get(Self.requests, namespace: nil, name: "greedy")
+            #expect(greedy.condition("Approved") == nil)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func aNodeThatWasRemovedRenewsNothing() async throws {
+        try await withControllers { api in
+            _ = try await api.client.create(.nodes, object: KubeObject(.init("", "v1", "Node"), name: "n2"))
+            func ask(_ node: String) async throws {
+                let name = "system:node:\(node)"
+                let object = try Self.object(
+                    node, signer: "kube-apiserver-client-kubelet",
+                    subject: .init(commonName: name, organizations: ["system:nodes"]), usages: Self.clientUsages)
+                _ = try await create(object, api, as: UserInfo(name: name, groups: Self.kubelet.groups))
+            }
+            try await ask("n1")
+            try await ask("n2")
+            #expect(try await answered("n2", api).condition("Failed") == nil)
+            // The request before it in the queue was looked at and left alone.
+            let removed = try await api.client.get(Self.requests, namespace: nil, name: "n1")
+            #expect(removed.condition("Approved") == nil)
         }
     }
 

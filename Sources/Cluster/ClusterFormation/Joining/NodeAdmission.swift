@@ -9,7 +9,7 @@ package import LinuxSystem
 package struct NodeAdmission: Sendable {
     /// Whom a board may not pretend to be.
     package struct Reserved: Sendable {
-        /// DNS names of the API servers.
+        /// DNS names of the API servers, in lower case.
         package var names: Set<String>
         /// Addresses of the API servers, also the Service's.
         package var addresses: Set<IPAddress>
@@ -60,6 +60,7 @@ package struct NodeAdmission: Sendable {
         }
         let reserved = reserved()
         guard !reserved.names.contains(name) else { throw Self.taken(name, "it is a name of the control plane") }
+        guard !NodeName.isOfService(name) else { throw Self.taken(name, "names of this form are Services'") }
         let nodes = try await client.list(.nodes, namespace: nil, options: .init()).items
         if let node = nodes.first(where: { $0.name == name }) { try await checkReturn(request, key, node) }
         let others = nodes.filter { $0.name != name }

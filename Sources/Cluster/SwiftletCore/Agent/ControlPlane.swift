@@ -17,6 +17,7 @@ struct ControlPlane: Sendable {
     let identity: CurrentIdentity
     /// The node on this machine, whose range of addresses the configuration names.
     let nodeName: String
+    let addresses: ControlPlaneAddresses
     let logger: Logger
 
     func run() async throws {
@@ -75,7 +76,12 @@ struct ControlPlane: Sendable {
             PodGarbageCollector(context: context),
             accounts,
             tokens,
-            CertificateApprover(context: context, isAllowed: { [server] in server.isAllowed($0) }),
+            CertificateApprover(
+                context: context,
+                reserved: { [addresses] in
+                    let reserved = addresses.reserved
+                    return ReservedHosts(names: reserved.names, addresses: reserved.addresses)
+                }, isAllowed: { [server] in server.isAllowed($0) }),
             CertificateSigningController(
                 context: context, signer: AuthoritySigner { [identity] in identity.value.authority },
                 lifetimeSeconds: configuration.certificateSchedule.lifetimeSeconds),

@@ -30,7 +30,7 @@ final class ControlPlaneAddresses: Sendable {
 
     private static func reserved(_ identity: ClusterIdentity) -> NodeAdmission.Reserved {
         let names = identity.apiServer.certificate.alternativeNames
-        return .init(names: Set(names.dnsNames), addresses: Set(names.ipAddresses))
+        return .init(names: Set(names.dnsNames.map { $0.lowercased() }), addresses: Set(names.ipAddresses))
     }
 
     /// Names and addresses that no other node may have.

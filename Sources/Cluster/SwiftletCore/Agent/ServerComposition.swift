@@ -74,7 +74,8 @@ struct ServerComposition: Sendable {
         ) { try configuration.loadIdentity(of: $0, logger: logger.component("certificates")) }
         let responder = makeResponder(node, identity)
         let controlPlane = ControlPlane(
-            configuration: configuration, server: server, identity: identity, nodeName: node.name, logger: logger)
+            configuration: configuration, server: server, identity: identity, nodeName: node.name,
+            addresses: addresses, logger: logger)
         try await withThrowingTaskGroup { group in
             group.addTask { try await server.run() }
             try await server.waitUntilReady()

@@ -13,11 +13,13 @@ extension GroupVersionResource {
 }
 
 /// Approves the certificates of nodes (upstream: `csrapproving`): client certificates when the requester may create
-/// the subresource `selfnodeclient` or `nodeclient`, serving certificates by what the Node object reports.
+/// the subresource `selfnodeclient` or `nodeclient`, serving certificates by what the Node objects report. A node that was taken
+/// out of the cluster gets neither.
 package final class CertificateApprover: ControlLoop {
     package let name = "csrapproving"
     private let context: ControllerContext
     private let isAllowed: @Sendable (AccessAttributes) async throws -> Bool
+    private let reserved: @Sendable () -> ReservedHosts
     private let queue = WorkQueue<ObjectKey>()
     private let requests: Informer
     private let nodes: Informer
@@ -25,11 +27,15 @@ package final class CertificateApprover: ControlLoop {
     /// How long a request waits that may become approvable (a Node that has yet to report its addresses).
     private static let wait = Duration.seconds(10)
 
-    /// - Parameter isAllowed: The cluster's authorizer, as a SubjectAccessReview asks it.
+    /// - Parameters:
+    ///   - reserved: What names and addresses the API servers have now.
+    ///   - isAllowed: The cluster's authorizer, as a SubjectAccessReview asks it.
     package init(
-        context: ControllerContext, isAllowed: @escaping @Sendable (AccessAttributes) async throws -> Bool
+        context: ControllerContext, reserved: @escaping @Sendable () -> ReservedHosts,
+        isAllowed: @escaping @Sendable (AccessAttributes) async throws -> Bool
     ) {
         self.context = context
+        self.reserved = reserved
         self.isAllowed = isAllowed
         requests = context.informers.informer(.signingRequests)
         nodes = context.informers.informer(.nodes)
@@ -71,22 +77,33 @@ package final class CertificateApprover: ControlLoop {
         switch request.signer {
         case .client: return nil
         case .kubeletServing:
-            let node = nodes.get(name: String(request.request.subject.commonName.dropFirst("system:node:".count)))
-            guard let reason = request.servingRefusal(node: node) else {
+            guard let reason = request.servingRefusal(nodes: nodes.list(), reserved: reserved()) else {
                 return "Auto approving kubelet serving certificate for what the node reports."
             }
-            context.logger.debug(
-                "A serving certificate waits for approval",
-                metadata: ["component": "\(name)", "user": "\(request.user.name)", "reason": "\(reason)"])
+            tellWaiting(request, reason)
             return nil
         case .kubeletClient:
             let isSelf = request.user.name == request.request.subject.commonName
+            if isSelf, nodes.get(name: request.nodeName) == nil {
+                // It was removed, and keeps its certificate until that ends, and no longer.
+                tellWaiting(request, "there is no such node")
+                return nil
+            }
             if isSelf, try await mayCreate("selfnodeclient", request.user) {
                 return "Auto approving self kubelet client certificate after SubjectAccessReview."
             }
             guard try await mayCreate("nodeclient", request.user) else { return nil }
             return "Auto approving kubelet client certificate after SubjectAccessReview."
         }
+    }
+
+    private func tellWaiting(_ request: SigningRequest, _ reason: String) {
+        context.logger.debug(
+            "A certificate waits for approval",
+            metadata: [
+                "component": "\(name)", "signer": "\(request.signer.rawValue)", "user": "\(request.user.name)",
+                "reason": "\(reason)",
+            ])
     }
 
     private func mayCreate(_ subresource: String, _ user: UserInfo) async throws -> Bool {

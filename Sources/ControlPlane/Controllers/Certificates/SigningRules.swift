@@ -2,7 +2,7 @@
 
 import JSON
 import KubeAPI
-import LinuxSystem
+package import LinuxSystem
 import PKI
 
 /// A CertificateSigningRequest object as its controllers read it.
@@ -50,13 +50,17 @@ struct SigningRequest: Sendable {
         }
     }
 
+    private static let nodePrefix = "system:node:"
+
+    /// The node that a kubelet's certificate is for.
+    var nodeName: String { String(request.subject.commonName.dropFirst(Self.nodePrefix.count)) }
+
     /// What a kubelet's certificate says of the node.
     private var nodeRefusal: String? {
         if request.subject.organizations != [UserInfo.WellKnown.nodesGroup] {
             return "subject organization is not system:nodes"
         }
-        let prefix = "system:node:"
-        guard request.subject.commonName.hasPrefix(prefix), request.subject.commonName.utf8.count > prefix.utf8.count
+        guard request.subject.commonName.hasPrefix(Self.nodePrefix), !nodeName.isEmpty
         else { return "subject common name does not begin with system:node:" }
         return nil
     }
@@ -112,22 +116,67 @@ struct SigningRequest: Sendable {
     /// Why a kubelet's serving certificate cannot be approved without an administrator, nil when it can.
     ///
     /// Upstream leaves serving certificates to administrators. Here they are approved when a node asks for itself and
-    /// names nothing but the addresses and names that its Node object reports.
-    func servingRefusal(node: KubeObject?) -> String? {
+    /// names nothing but the addresses and names that its Node object reports. A node writes them there itself: so they count
+    /// only where they are not somebody else's.
+    ///
+    /// - Parameter nodes: All Nodes.
+    func servingRefusal(nodes: [KubeObject], reserved: ReservedHosts) -> String? {
         guard user.name == request.subject.commonName, user.groups.contains(UserInfo.WellKnown.nodesGroup) else {
             return "the requester is not the node that the certificate names"
         }
-        guard let node, "system:node:\(node.name)" == user.name else { return "there is no such node" }
-        let reported = node.status["addresses"]?.elements ?? []
-        let addresses = Set(reported.compactMap { ($0["address"]?.string).flatMap { IPAddress($0) } })
-        let names = Set(reported.compactMap { $0["address"]?.string?.lowercased() } + [node.name])
-        if let foreign = request.alternativeNames.ipAddresses.first(where: { !addresses.contains($0) }) {
+        guard let node = nodes.first(where: { $0.name == nodeName }) else {
+            return "there is no such node"
+        }
+        let own = ReportedHosts(node)
+        let wanted = request.alternativeNames
+        if let foreign = wanted.ipAddresses.first(where: { !own.addresses.contains($0) }) {
             return "the address \(foreign) is not one that the node reports"
         }
-        if let foreign = request.alternativeNames.dnsNames.first(where: { !names.contains($0.lowercased()) }) {
+        if let foreign = wanted.dnsNames.first(where: { !own.names.contains($0.lowercased()) }) {
             return "the name \(foreign) is not one that the node reports"
         }
+        if let taken = wanted.ipAddresses.first(where: reserved.addresses.contains) {
+            return "the address \(taken) is the control plane's"
+        }
+        if let taken = wanted.dnsNames.first(where: { reserved.names.contains($0.lowercased()) }) {
+            return "the name \(taken) is the control plane's"
+        }
+        if let taken = wanted.dnsNames.first(where: NodeName.isOfService) {
+            return "the name \(taken) is a Service's"
+        }
+        for other in nodes where other.name != node.name {
+            let theirs = ReportedHosts(other)
+            let taken =
+                wanted.ipAddresses.first(where: theirs.addresses.contains)?.description
+                ?? wanted.dnsNames.first { theirs.names.contains($0.lowercased()) }
+            if let taken { return "the node \(other.name) has \(taken), too" }
+        }
         return nil
+    }
+}
+
+/// The names and addresses of the API servers: no node gets a certificate for them, whatever it reports.
+package struct ReservedHosts: Sendable {
+    /// In lower case.
+    package var names: Set<String>
+    package var addresses: Set<IPAddress>
+
+    package init(names: Set<String>, addresses: Set<IPAddress>) {
+        self.names = names
+        self.addresses = addresses
+    }
+}
+
+/// Where a Node says that it is to be found.
+private struct ReportedHosts {
+    let addresses: Set<IPAddress>
+    /// In lower case, and the Node's own.
+    let names: Set<String>
+
+    init(_ node: KubeObject) {
+        let reported = (node.status["addresses"]?.elements ?? []).compactMap { $0["address"]?.string }
+        addresses = Set(reported.compactMap { IPAddress($0) })
+        names = Set(reported.map { $0.lowercased() } + [node.name])
     }
 }
 
