@@ -26,15 +26,18 @@ import Testing
             let registry = api.server.registry
             let nodes = try registry.served(.init("", "v1", "nodes"))
             let context = RequestContext(user: Self.kubelet)
-            _ = try await registry.create(
-                nodes, namespace: "", object: KubeObject(.init("", "v1", "Node"), name: "n1"), options: .init(),
-                context: context)
-            let error = await status {
-                _ = try await registry.create(
-                    nodes, namespace: "", object: KubeObject(.init("", "v1", "Node"), name: "n2"), options: .init(),
-                    context: context)
+            func create(_ name: String) async -> StatusError? {
+                await status {
+                    _ = try await registry.create(
+                        nodes, namespace: "", object: KubeObject(.init("", "v1", "Node"), name: name), options: .init(),
+                        context: context)
+                }
             }
+            let error = await create("n2")
             #expect(error?.message == #"nodes "n2" is forbidden: node "n1" is not allowed to modify node "n2""#)
+            // A machine that was removed does not come back by itself.
+            let again = await create("n1")
+            #expect(again?.code == 403 && again?.message.contains("by joining") == true)
         }
     }
 
@@ -90,19 +93,21 @@ import Testing
             let registry = api.server.registry
             let nodes = try registry.served(.init("", "v1", "nodes"))
             let context = RequestContext(user: Self.kubelet)
-            func create(_ labels: JSON) async -> StatusError? {
+            _ = try await api.client.create(.nodes, object: KubeObject(.init("", "v1", "Node"), name: "n1"))
+            func label(_ labels: JSON) async -> StatusError? {
                 await status {
-                    var node = KubeObject(.init("", "v1", "Node"), name: "n1")
-                    node.metadata["labels"] = labels
-                    _ = try await registry.create(
-                        nodes, namespace: "", object: node, options: .init(), context: context)
+                    _ = try await registry.update(
+                        .init(served: nodes, namespace: "", name: "n1", options: .init()) { old in
+                            var node = old ?? KubeObject(.null)
+                            node.metadata["labels"] = labels
+                            return node
+                        }, context: context)
                 }
             }
-            let refused = await create(["node-restriction.kubernetes.io/secure": "yes", "a": "b"])
-            #expect(
-                refused?.message.contains("the following labels: node-restriction.kubernetes.io/secure") ?? false)
-            #expect(await create(["node-role.kubernetes.io/control-plane": ""]) != nil)
-            #expect(await create(["kubernetes.io/hostname": "n1", "node.kubernetes.io/x": "", "mine": ""]) == nil)
+            let refused = await label(["node-restriction.kubernetes.io/secure": "yes", "a": "b"])
+            #expect(refused?.message.contains("modify labels: node-restriction.kubernetes.io/secure") ?? false)
+            #expect(await label(["node-role.kubernetes.io/control-plane": ""]) != nil)
+            #expect(await label(["kubernetes.io/hostname": "n1", "node.kubernetes.io/x": "", "mine": ""]) == nil)
             let tainted = await status {
                 _ = try await registry.update(
                     .init(served: nodes, namespace: "", name: "n1", options: .init()) { old in

@@ -13,16 +13,11 @@ extension NodeRestriction {
         let source = object.spec["configSource"] ?? .null
         switch (change.operation, change.old) {
         case (.create, _):
-            if !source.isNull {
-                throw change.forbidden(
-                    object.name, "node \"\(node)\" is not allowed to create pods with a non-nil configSource")
-            }
-            let forbidden = forbiddenLabels(object.labels, [:])
-            if !forbidden.isEmpty {
-                throw change.forbidden(
-                    object.name,
-                    "node \"\(node)\" is not allowed to set the following labels: \(forbidden.joined(separator: ", "))")
-            }
+            // Narrower than upstream, where kubelets register themselves: the Node of a machine that joins is made for it, and
+            // that of the control plane in its process. So a machine that was removed cannot come back by itself, nor take a
+            // part of the pod network that it was not given.
+            throw change.forbidden(
+                object.name, "node \"\(node)\" is not allowed to create nodes: machines become nodes by joining")
         case (.update, let old?):
             if !source.isNull, source != old.spec["configSource"] {
                 throw change.forbidden(
