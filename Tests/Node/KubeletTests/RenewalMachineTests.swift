@@ -26,8 +26,9 @@ import Testing
         machine.asked(name: "csr-a", now: Self.start + 1700)
         actions = [1700, 1700, 1702].map { next(&machine, $0) }
         #expect(actions == [.poll(name: "csr-a"), .wait(seconds: 2), .poll(name: "csr-a")])
-        machine.renewed()
         let renewed = Validity(notBefore: Self.start + 1700, notAfter: Self.start + 2700)
+        let isOfUse = machine.renewed(now: Self.start + 1702, validity: renewed, isFitting: true)
+        #expect(isOfUse)
         let action = machine.next(now: Self.start + 1703, validity: renewed, isFitting: true)
         #expect(action == .wait(seconds: 60))
     }
@@ -82,6 +83,46 @@ import Testing
             #expect(action == .request)
         }
         #expect(waits == [10, 20, 40, 80, 160, 320, 640, 1280, 1800, 1800])
+    }
+
+    private static let year = RenewalMachine.longestLife
+
+    /// What comes from a control plane whose clock is far ahead, far behind, or not set, and from an authority that is about to
+    /// end.
+    @Test(arguments: [
+        Validity(notBefore: start + 2 * 86400, notAfter: start + 2 * 86400 + year),
+        Validity(notBefore: start - year * 8 / 10, notAfter: start + year * 2 / 10),
+        Validity(notBefore: 0, notAfter: start + 9 * year), Validity(notBefore: start - 3000, notAfter: start + 600),
+    ])
+    func whatIsDueAtOnceIsNotAskedForAtOnceAgain(validity: Validity) {
+        var machine = RenewalMachine(random: 0)
+        var now = Self.start
+        var waits: [Int64] = []
+        for number in 0..<4 {
+            machine.asked(name: "csr-\(number)", now: now)
+            let isOfUse = machine.renewed(now: now, validity: validity, isFitting: true)
+            #expect(!isOfUse)
+            guard case .wait(let seconds) = machine.next(now: now, validity: validity, isFitting: true) else { break }
+            waits.append(seconds)
+            now += seconds
+            let action = machine.next(now: now, validity: validity, isFitting: true)
+            #expect(action == .request)
+        }
+        #expect(waits == [10, 20, 40, 80])
+        // One that does ends it.
+        let good = Validity(notBefore: now, notAfter: now + Self.year)
+        let isOfUse = machine.renewed(now: now, validity: good, isFitting: true)
+        #expect(isOfUse)
+        machine.failed(now: now)
+        let action = machine.next(now: now, validity: validity, isFitting: true)
+        #expect(action == .wait(seconds: 10))
+    }
+
+    @Test func whatDoesNotFitEitherIsNotAskedForAtOnceAgain() {
+        var machine = RenewalMachine(random: 0)
+        let isOfUse = machine.renewed(now: Self.start + 1100, validity: validity, isFitting: false)
+        let action = next(&machine, 1100, isFitting: false)
+        #expect(!isOfUse && action == .wait(seconds: 10))
     }
 
     @Test func aRequestThatNobodyAnswersIsGivenUp() {

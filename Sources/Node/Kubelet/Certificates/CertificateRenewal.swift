@@ -40,6 +40,8 @@ package actor CertificateRenewal {
 
     /// Between two looks at a request that somebody waits for.
     private static let impatientPause = Duration.milliseconds(100)
+    /// Clocks that differ by so many seconds explain nothing.
+    private static let toleratedSkew = 300.0
 
     private let queue = WorkQueue<Work>()
     private let kind: Kind
@@ -53,6 +55,8 @@ package actor CertificateRenewal {
     private var current: Certificate
     private var machine: RenewalMachine
     private var pendingKey: PrivateKey?
+    /// Whether it was said that what comes is of no use, since something was.
+    private var hasToldFutility = false
 
     /// - Parameters:
     ///   - current: The certificate in use, in PEM.
@@ -101,7 +105,7 @@ package actor CertificateRenewal {
         guard adopted != current else { return queue.add(.look) }
         current = adopted
         pendingKey = nil
-        machine.renewed()
+        machine.settled()
         queue.add(.look)
     }
 
@@ -112,7 +116,7 @@ package actor CertificateRenewal {
     package func renew(within limit: Duration) async throws {
         let name = try await ask()
         let deadline = ContinuousClock.now + limit
-        while try await !take(name) {
+        while try await take(name) == nil {
             guard ContinuousClock.now < deadline else {
                 throw RenewalError(
                     reason: "nobody has answered the request \(name) within \(limit):"
@@ -135,10 +139,35 @@ package actor CertificateRenewal {
             }
         case .poll(let name):
             try await attempt {
-                if try await take(name) { machine.renewed() }
+                guard let request = try await take(name) else { return }
+                if machine.renewed(now: now(), validity: current.validity, isFitting: isFitting) {
+                    hasToldFutility = false
+                } else {
+                    tellFutility(of: request)
+                }
             }
         }
         return .zero
+    }
+
+    /// Says once why a new certificate would be renewed again at once.
+    private func tellFutility(of request: KubeObject) {
+        guard !hasToldFutility else { return }
+        hasToldFutility = true
+        let validity = current.validity
+        var reason = "it is valid from \(WallClock.text(validity.notBefore)) on"
+        let own = KubeTime(seconds: Int(now()))
+        if let theirs = KubeTime(request.creationTimestamp ?? ""),
+            abs(own.timeInterval(since: theirs)) > Self.toleratedSkew
+        {
+            reason += "; this node's clock says \(own.text) and the control plane's \(theirs.text)"
+        }
+        logger.warning(
+            "A new certificate is due for renewal already; the next is asked for later",
+            metadata: [
+                "signer": "\(kind.rawValue)", "valid-until": "\(WallClock.text(validity.notAfter))",
+                "reason": "\(reason)",
+            ])
     }
 
     /// Whether the certificate is by the right authority and, for serving, says what the node reports.
@@ -188,14 +217,14 @@ package actor CertificateRenewal {
 
     /// Takes the answer to a request into use.
     ///
-    /// - Returns: Whether there was one.
-    private func take(_ name: String) async throws -> Bool {
+    /// - Returns: The request, nil while there is no answer.
+    private func take(_ name: String) async throws -> KubeObject? {
         let object = try await client.get(Self.requests, namespace: nil, name: name)
         for type in ["Denied", "Failed"] {
             guard let condition = object.condition(type) else { continue }
             throw RenewalError(reason: "the request \(name) has the condition \(type): \(condition.message)")
         }
-        guard let text = object.status["certificate"]?.string, !text.isEmpty else { return false }
+        guard let text = object.status["certificate"]?.string, !text.isEmpty else { return nil }
         guard let pem = Base64.decode(text), let key = pendingKey else {
             throw RenewalError(reason: "the answer to the request \(name) is not Base64, or its key is gone")
         }
@@ -211,7 +240,7 @@ package actor CertificateRenewal {
             metadata: [
                 "signer": "\(kind.rawValue)", "valid-until": "\(WallClock.text(certificate.validity.notAfter))",
             ])
-        return true
+        return object
     }
 }
 

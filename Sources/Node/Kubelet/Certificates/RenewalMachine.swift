@@ -59,12 +59,7 @@ package struct RenewalMachine: Sendable {
     package mutating func next(now: Int64, validity: Validity, isFitting: Bool) -> Action {
         switch state {
         case .settled:
-            guard isFitting else { return .request }
-            // A clock that was never set says nothing about a certificate's age.
-            guard Validity.isClockSet(now) else { return .wait(seconds: Self.longestSleep) }
-            // One that was issued while the signer's clock was not set lasts as long as the authority.
-            if validity.notAfter - now > Self.longestLife + Self.clockTolerance { return .request }
-            let rest = due(validity) - now
+            let rest = isFitting ? rest(validity, now: now) : 0
             return rest > 0 ? .wait(seconds: min(rest, Self.longestSleep)) : .request
         case .asked(let name, let since, let pollAt):
             if now - since >= Self.patience || now < since {
@@ -84,13 +79,37 @@ package struct RenewalMachine: Sendable {
         }
     }
 
+    /// How long a certificate does by its age, in seconds; 0 or less where it is due.
+    private func rest(_ validity: Validity, now: Int64) -> Int64 {
+        // A clock that was never set says nothing about a certificate's age.
+        guard Validity.isClockSet(now) else { return Self.longestSleep }
+        // One that was issued while the signer's clock was not set lasts as long as the authority.
+        if validity.notAfter - now > Self.longestLife + Self.clockTolerance { return 0 }
+        return due(validity) - now
+    }
+
     /// The request exists under this name.
     package mutating func asked(name: String, now: Int64) {
         state = .asked(name: name, since: now, pollAt: now)
     }
 
-    /// The new certificate is in use.
-    package mutating func renewed() {
+    /// The answer to the request is in use.
+    ///
+    /// One that is due as soon as it has come (the signer's clock is far from this node's, or its authority about to end) counts
+    /// as a failure: the next would be no better.
+    ///
+    /// - Returns: Whether the new certificate does for a while.
+    package mutating func renewed(now: Int64, validity: Validity, isFitting: Bool) -> Bool {
+        guard isFitting, rest(validity, now: now) > 0 else {
+            failed(now: now)
+            return false
+        }
+        settled()
+        return true
+    }
+
+    /// Somebody else has seen to the certificate.
+    package mutating func settled() {
         failures = 0
         state = .settled
     }
