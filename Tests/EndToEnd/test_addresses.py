@@ -179,6 +179,28 @@ class UnknownAddressTests(MovingTestCase):
         self.assertEqual(ask(host, "A"), [[host, "1", self.node.address]])
 
 
+class OtherBridgeTests(MovingTestCase):
+    """Both machines have Docker and the like: bridges of other software, with the same address on each."""
+
+    def prepare(self, machine):
+        # One with a container behind it, and one without.
+        for bridge, address in (("docker0", "172.17.0.1/16"), ("virbr0", "192.168.122.1/24")):
+            machine.ip("link", "add", bridge, "type", "bridge")
+            machine.ip("address", "add", address, "dev", bridge)
+            machine.ip("link", "set", bridge, "up")
+        machine.ip("link", "add", "vethc0", "type", "veth", "peer", "name", "vethc1")
+        machine.ip("link", "set", "vethc0", "master", "docker0")
+        for link in ("vethc0", "vethc1"):
+            machine.ip("link", "set", link, "up")
+
+    def test_machines_with_the_same_bridges_are_one_cluster(self):
+        for machine in (self.node, self.worker):
+            node = self.node.json("get", "node", machine.name)
+            addresses = [a["address"] for a in node["status"]["addresses"] if a["type"] == "InternalIP"]
+            self.assertEqual(addresses, [machine.address])
+        self.check_pods()
+
+
 class OtherResponderTests(MovingTestCase):
     """Another program has answered on port 5353 of both machines before the agent came, as on most distributions."""
 

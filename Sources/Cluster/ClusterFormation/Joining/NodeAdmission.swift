@@ -170,6 +170,8 @@ package struct NodeAdmission: Sendable {
         StatusError(
             code: 409, reason: StatusError.Reason.conflict,
             message: "the address \(address) is \(owner)'s; two boards with one address cannot be reached:"
-                + " give this one another, or remove the old node with 'swiftlet remove-node'")
+                + " give this one another, or, if it is not one by which others reach this board, name those that are in"
+                + " its configuration (nodeAddresses); a node that is gone for good is removed with"
+                + " 'swiftlet remove-node'")
     }
 }

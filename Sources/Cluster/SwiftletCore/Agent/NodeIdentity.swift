@@ -41,10 +41,16 @@ struct NodeIdentity: Sendable, Hashable {
     /// The address of the default route's link first; without a default route any address that is not our own bridge's;
     /// loopback at last, so that a board without network still is a node of its own.
     ///
+    /// Addresses of bridges that other software made for its containers (Docker, libvirt, LXD) are those of no network that
+    /// others are on: they do not count, and are the same on every machine that has that software.
+    ///
     /// In a dual stack cluster IPv6 addresses are there, too: the first one second, as upstream has it.
     private static func findAddresses(bridge: String, podRanges: PodRanges) throws -> [IPAddress] {
         let session = try RouteSession()
-        let links = try session.links().filter { $0.isUp && !$0.isLoopback && $0.name != bridge }
+        let every = try session.links()
+        let links = every.filter {
+            $0.isUp && !$0.isLoopback && $0.name != bridge && !isSoftwareBridge($0, among: every)
+        }
         let uplink = try session.routes().filter { $0.destination.prefixLength == 0 }
             .min { $0.priority ?? 0 < $1.priority ?? 0 }
         let all = try session.addresses()
@@ -56,8 +62,10 @@ struct NodeIdentity: Sendable, Hashable {
             guard let podRange = podRanges.v6 else { return found }
             return found + usableV6(all.filter { eligible.contains($0.link) }, podRange: podRange)
         }
+        // Behind a link without carrier is nobody, but where there is no other, somebody may be again.
+        var found = addresses(of: links.filter { $0.kind != "veth" && $0.hasCarrier })
+        if !found.contains(where: \.network.address.isV4) { found = addresses(of: links.filter { $0.kind != "veth" }) }
         // A veth leads to containers, but in a network namespace it may be the only way out, also without a default route.
-        var found = addresses(of: links.filter { $0.kind != "veth" })
         if !found.contains(where: \.network.address.isV4) { found = addresses(of: links) }
         let sorted = found.sorted { left, right in
             let (isLeft, isRight) = (left.link == uplink?.link, right.link == uplink?.link)
@@ -65,6 +73,15 @@ struct NodeIdentity: Sendable, Hashable {
         }.map(\.network.address)
         let (v4, v6) = (sorted.filter(\.isV4), sorted.filter(\.isV6))
         return [v4.first ?? .loopbackV4] + v6.prefix(1) + v4.dropFirst() + v6.dropFirst()
+    }
+
+    /// The kinds of links that lead to what runs on this machine.
+    private static let softwareKinds: Set<String> = ["veth", "tun", "dummy", "vxlan"]
+
+    /// Whether a link is a bridge that leads out of the machine by none of its ports.
+    private static func isSoftwareBridge(_ link: Link, among links: [Link]) -> Bool {
+        link.kind == "bridge"
+            && !links.contains { $0.master == link.index && !softwareKinds.contains($0.kind) }
     }
 
     /// Of each link the one IPv6 address that will last longest: a site's own rather than a provider's.
