@@ -138,6 +138,39 @@ import Testing
         }
     }
 
+    /// Who was certified by an authority that is not trusted any more goes, and nobody else.
+    @Test func endsConnectionsWithTheTrustInTheirAuthority() async throws {
+        let handler = TestHandler()
+        try await withServer(handler) { server in
+            let files = server.certificates
+            let other = try TestCertificates()
+            defer { other.remove() }
+            @Sendable func wait(_ arguments: String...) async throws -> Int32 {
+                try await run(
+                    "curl", ["-sS", "--cacert", files.path("ca.pem")] + arguments + [server.url + "/forever"]
+                ).status
+            }
+            let identity = ["--cert", files.path("client.pem"), "--key", files.path("client.key")]
+            async let first = wait("--http1.1", identity[0], identity[1], identity[2], identity[3])
+            async let second = wait("--http2", identity[0], identity[1], identity[2], identity[3])
+            async let anonymous = wait("--http2")
+            try await eventually { handler.started.withLock { $0 } == 3 }
+            var next = files.identity
+            // A renewal, and another authority beside the old one.
+            try server.tls.replace(next)
+            next.clientAuthorities = (files.identity.clientAuthorities ?? []) + (other.identity.clientAuthorities ?? [])
+            try server.tls.replace(next)
+            #expect(handler.cancelled.withLock { $0 } == 0)
+            next.clientAuthorities = other.identity.clientAuthorities
+            try server.tls.replace(next)
+            #expect(try await first != 0)
+            #expect(try await second != 0)
+            try await eventually { handler.cancelled.withLock { $0 } == 2 }
+            server.server.shutdown()
+            #expect(try await anonymous != 0)
+        }
+    }
+
     @Test func replacesItsCertificateWhileRunning() async throws {
         try await withServer(TestHandler()) { server in
             let other = try TestCertificates()

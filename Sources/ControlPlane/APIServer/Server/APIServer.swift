@@ -110,7 +110,8 @@ package final class APIServer: Sendable {
         return addresses
     }
 
-    /// Makes new connections use another serving certificate and other client authorities; those that are open go on.
+    /// Makes new connections use another serving certificate and other client authorities. Those that are open go on, unless
+    /// the authority of their client's certificate is not trusted any more.
     ///
     /// While the cluster's authority is replaced, `clientAuthorities` is the bundle of the old and the new one. Without
     /// TLS this does nothing.

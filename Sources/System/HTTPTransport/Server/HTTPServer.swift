@@ -146,7 +146,7 @@ package final class HTTPServer: Sendable {
             return try HTTP1ConnectionHandler.install(in: channel, core: core, lane: lane, peer: peer)
         }
         let material = tls.material
-        let check = ClientCertificateCheck(material)
+        let check = ClientCertificateCheck(tls)
         let handler =
             material.clients == nil
             ? NIOSSLServerHandler(context: material.context)

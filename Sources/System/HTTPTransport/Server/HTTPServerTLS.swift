@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import LinuxSystem
+import NIOCore
 import NIOSSL
 import PKI
 import Synchronization
@@ -12,6 +13,7 @@ import Synchronization
 /// ``HTTPPeer/certificateError`` and answers 401, unless the client has a token.
 package final class HTTPServerTLS: Sendable {
     private let current: Mutex<Material>
+    private let certified = CertifiedConnections()
 
     /// What a server shows and trusts, all in PEM.
     package struct Identity: Sendable {
@@ -41,12 +43,48 @@ package final class HTTPServerTLS: Sendable {
     }
 
     /// Makes new connections use this identity; the old one stays when the new one is unusable.
+    ///
+    /// Open connections go on, but for those of clients with a certificate by an authority that is not among those of the new
+    /// identity.
     package func replace(_ identity: Identity) throws(HTTPTransportError) {
         let material = try Self.prepare(identity)
-        current.withLock { $0 = material }
+        let old = current.withLock { current in
+            defer { current = material }
+            return current
+        }
+        let trusted = material.clients?.trusted ?? []
+        guard old.clients?.trusted.contains(where: { !trusted.contains($0) }) == true else { return }
+        certified.close { chain in Self.verdict(chain, material.clients).certificate != nil }
     }
 
     var material: Material { current.withLock { $0 } }
+
+    /// Judges the certificate of a connection by the authorities that are trusted now, and again when they are not any more.
+    ///
+    /// - Parameter chain: In DER, the client's own certificate first; empty where the client showed none.
+    /// - Returns: The verified certificate in DER or the reason why there is none; both nil when the client showed none.
+    func verdict(on channel: any Channel, chain: [[UInt8]]) -> (certificate: [UInt8]?, reason: String?) {
+        guard !chain.isEmpty, material.clients != nil else { return (nil, nil) }
+        // Before it is judged: authorities that are replaced in between do not miss it.
+        certified.add(channel, chain: chain)
+        return Self.verdict(chain, material.clients)
+    }
+
+    private static func verdict(
+        _ chain: [[UInt8]], _ clients: CertificateVerifier?
+    ) -> (certificate: [UInt8]?, reason: String?) {
+        guard let leaf = chain.first, let clients else { return (nil, nil) }
+        do {
+            let certificate = try Certificate(der: leaf)
+            let others = try chain.dropFirst().map { try Certificate(der: $0) }
+            try clients.verify(
+                certificate, intermediates: others, purpose: .client,
+                at: certificate.validity.judged(at: FileTime.now().seconds))
+            return (leaf, nil)
+        } catch {
+            return (nil, "\(error)")
+        }
+    }
 
     private static func prepare(_ identity: Identity) throws(HTTPTransportError) -> Material {
         do {
@@ -79,10 +117,10 @@ package final class HTTPServerTLS: Sendable {
 ///
 /// It lives on the connection's event loop.
 final class ClientCertificateCheck {
-    private let clients: CertificateVerifier?
+    private let tls: HTTPServerTLS
     private var presented: [NIOSSLCertificate] = []
 
-    init(_ material: HTTPServerTLS.Material) { clients = material.clients }
+    init(_ tls: HTTPServerTLS) { self.tls = tls }
 
     /// Remembers the chain that the client sent; the leaf comes first.
     func remember(_ chain: [NIOSSLCertificate]) { presented = Array(chain.prefix(10)) }
@@ -90,15 +128,11 @@ final class ClientCertificateCheck {
     /// The verified certificate in DER or the reason why there is none; both nil when the client showed none.
     ///
     /// - Parameter leaf: the certificate of the finished handshake; a resumed session has it without a chain.
-    func verdict(leaf: NIOSSLCertificate?) -> (certificate: [UInt8]?, reason: String?) {
-        guard let leaf, let clients else { return (nil, nil) }
+    func verdict(on channel: any Channel, leaf: NIOSSLCertificate?) -> (certificate: [UInt8]?, reason: String?) {
+        guard let leaf else { return (nil, nil) }
         do {
-            let certificate = try Certificate(der: leaf.toDERBytes())
-            let others = try presented.dropFirst().map { try Certificate(der: $0.toDERBytes()) }
-            try clients.verify(
-                certificate, intermediates: others, purpose: .client,
-                at: certificate.validity.judged(at: FileTime.now().seconds))
-            return (certificate.der, nil)
+            let chain = try ([leaf] + presented.dropFirst()).map { try $0.toDERBytes() }
+            return tls.verdict(on: channel, chain: chain)
         } catch {
             return (nil, "\(error)")
         }

@@ -50,7 +50,8 @@ final class ProtocolNegotiationHandler: ChannelInboundHandler, RemovableChannelH
 
     private func setUp(_ negotiated: String?, _ context: ChannelHandlerContext) throws {
         let pipeline = context.pipeline.syncOperations
-        let verdict = check.verdict(leaf: try pipeline.handler(type: NIOSSLServerHandler.self).peerCertificate)
+        let verdict = check.verdict(
+            on: context.channel, leaf: try pipeline.handler(type: NIOSSLServerHandler.self).peerCertificate)
         let peer = HTTPPeer(
             address: context.channel.remoteAddress, certificate: verdict.certificate, certificateError: verdict.reason)
         if negotiated == "h2" {
