@@ -2,6 +2,9 @@
 
 /// Names of nodes.
 package enum NodeName {
+    /// The longest name, in bytes.
+    package static let limit = 253
+
     /// Whether a text can name a Node: an RFC 1123 subdomain.
     package static func isValid(_ text: String) -> Bool { NameSyntax.dns1123Subdomain(text).isEmpty }
 

@@ -19,6 +19,7 @@ package struct JoinService: PathExtension {
     private let identity: @Sendable () -> ClusterIdentity
     private let facts: @Sendable () -> ClusterFacts
     private let now: @Sendable () -> KubeTime
+    private let refusals = RefusalLog()
     private let logger: Logger
 
     /// - Parameters:
@@ -58,6 +59,7 @@ package struct JoinService: PathExtension {
         }
         let wanted = try Self.parse(request.body)
         try Self.checkVersions(wanted)
+        try NodeAdmission.checkName(wanted.nodeName)
         let (clientKey, servingKey) = try Self.keys(of: wanted)
         let key = hexadecimal(SHA256.hash(clientKey.spki))
         do {
@@ -66,9 +68,7 @@ package struct JoinService: PathExtension {
             try await admission.check(wanted, key: key)
             try await tokens.admit(token, key: key)
         } catch let refusal as JoinTokenRecord.Refusal {
-            logger.warning(
-                "A board was not let in",
-                metadata: ["token": "\(token.id)", "node": "\(wanted.nodeName)", "reason": "\(refusal)"])
+            tell(refusal, token, wanted)
             throw Self.refusal(refusal)
         }
         let admitted = try await admission.register(wanted, key: key)
@@ -77,6 +77,17 @@ package struct JoinService: PathExtension {
             "A board joined the cluster",
             metadata: ["node": "\(wanted.nodeName)", "token": "\(token.id)", "pod-network": "\(admitted.nodeCIDR)"])
         return answer
+    }
+
+    /// Whoever asks has proven nothing: what it says is bounded, and is not told as a node's.
+    private func tell(_ refusal: JoinTokenRecord.Refusal, _ token: JoinToken, _ wanted: JoinRequest) {
+        guard let leftOut = refusals.tell() else { return }
+        logger.warning(
+            "A board was not let in",
+            metadata: [
+                "token": "\(token.id)", "claimed-name": "\(wanted.nodeName)", "reason": "\(refusal)",
+                "left-out": "\(leftOut)",
+            ])
     }
 
     private func issue(

@@ -48,16 +48,22 @@ package struct NodeAdmission: Sendable {
         self.now = now
     }
 
+    /// Says whether a text can name a node at all.
+    ///
+    /// - Throws: `StatusError` that says what to do.
+    static func checkName(_ name: String) throws(StatusError) {
+        guard NodeName.isValid(name) else {
+            throw StatusError.badRequest(
+                "\"\(name.prefix(NodeName.limit))\" cannot name a node: it must consist of lower case letters, digits, '-' and '.';"
+                    + " choose one with --node-name")
+        }
+    }
+
     /// Says whether the board may have its name and addresses; changes nothing.
     ///
     /// - Throws: `StatusError` that says what to do.
     func check(_ request: JoinRequest, key: String) async throws {
         let name = request.nodeName
-        guard NodeName.isValid(name) else {
-            throw StatusError.badRequest(
-                "\"\(name)\" cannot name a node: it must consist of lower case letters, digits, '-' and '.';"
-                    + " choose one with --node-name")
-        }
         let reserved = reserved()
         guard !reserved.names.contains(name) else { throw Self.taken(name, "it is a name of the control plane") }
         guard !NodeName.isOfService(name) else { throw Self.taken(name, "names of this form are Services'") }
