@@ -295,6 +295,48 @@ import Testing
         }
     }
 
+    /// What is told of those who have no token is bounded: a name, and no more.
+    @Test func whatIsNoNameIsRefusedBeforeTheToken() async throws {
+        try await withService { fixture in
+            let unknown = try #require(JoinToken("abcdef.0123456789abcdef"))
+            let name = String(repeating: "x\nSWIFTLET_NODE=pi", count: 1000)
+            let error = await #expect(throws: StatusError.self) { try await fixture.join(try Board(name), unknown) }
+            #expect(error?.code == 400 && (error?.message.utf8.count ?? 0) < 1000)
+            let other = await #expect(throws: StatusError.self) { try await fixture.join(try Board("pi2"), unknown) }
+            #expect(other?.code == 401)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func aNodeLeavesOnceAtATime() async throws {
+        try await withService { fixture in
+            _ = try await fixture.join(try Board("pi2"), try await fixture.token())
+            let client = fixture.client
+            var node = try await client.get(.nodes, namespace: nil, name: "pi2")
+            node.setCondition(Condition(type: "Ready", status: "True", reason: "Test"))
+            _ = try await client.updateStatus(.nodes, object: node)
+            _ = try await client.create(
+                .serviceAccounts,
+                object: KubeObject(.init("", "v1", "ServiceAccount"), namespace: "default", name: "default"))
+            var pod = KubeObject(.init("", "v1", "Pod"), namespace: "default", name: "p")
+            pod.spec = ["nodeName": "pi2", "containers": [["name": "c", "image": "i"]]]
+            _ = try await client.create(.pods, object: pod)
+            let request = ExtensionRequest(
+                method: "POST", path: JoinPath.leave, body: ["timeoutSeconds": 600],
+                user: UserInfo(name: "system:node:pi2", groups: ["system:nodes"]))
+            async let first = fixture.service.answer(request)
+            while try await client.get(.pods, namespace: "default", name: "p").isBeingDeleted == false {
+                try await Task.sleep(for: .milliseconds(5))
+            }
+            let second = await #expect(throws: StatusError.self) { try await fixture.service.answer(request) }
+            #expect(second?.code == 409)
+            // It waits for its pods outside the bounds for requests, and for nothing else.
+            #expect(fixture.service.isLongRunning(JoinPath.leave) && !fixture.service.isLongRunning(JoinPath.join))
+            try await client.delete(
+                .pods, namespace: "default", name: "p", options: DeleteOptions(gracePeriodSeconds: 0))
+            #expect(try await first["node"]?.string == "pi2")
+        }
+    }
+
     @Test func withoutATokenNothingHappens() async throws {
         try await withService { fixture in
             let error = await #expect(throws: StatusError.self) { try await fixture.join(try Board("pi2"), nil) }

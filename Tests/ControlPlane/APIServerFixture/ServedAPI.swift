@@ -25,7 +25,8 @@ package struct ServedAPI: Sendable {
 
     /// Serves while `body` runs.
     package static func run(
-        configure: (inout APIServerConfiguration) -> Void = { _ in }, logger: Logger = Logger(label: "test"),
+        configure: (inout APIServerConfiguration) -> Void = { _ in }, extensions: [any PathExtension] = [],
+        logger: Logger = Logger(label: "test"),
         _ body: @Sendable @escaping (ServedAPI) async throws -> Void
     ) async throws {
         let now = SystemClock().now
@@ -51,7 +52,7 @@ package struct ServedAPI: Sendable {
         let storage = try SQLiteStorage(.init(location: .memory), logger: logger)
         let server = try APIServer(
             configuration: configuration, storage: storage, group: MultiThreadedEventLoopGroup.singleton,
-            logger: logger)
+            extensions: { _ in extensions }, logger: logger)
         try await whileRunning([{ try await storage.run() }]) {
             let addresses = try await server.bind()
             try await whileRunning([{ try await server.run() }]) {

@@ -6,6 +6,7 @@ package import KubeAPI
 package import KubeClient
 package import Logging
 import PKI
+import Synchronization
 
 /// The server's side of joining: lets boards with a token in, and nodes out.
 ///
@@ -20,6 +21,7 @@ package struct JoinService: PathExtension {
     private let facts: @Sendable () -> ClusterFacts
     private let now: @Sendable () -> KubeTime
     private let refusals = RefusalLog()
+    private let removals = RemovalsInProgress()
     private let logger: Logger
 
     /// - Parameters:
@@ -40,6 +42,9 @@ package struct JoinService: PathExtension {
         self.now = now
         self.logger = logger
     }
+
+    /// A node that leaves waits until its pods have gone.
+    package func isLongRunning(_ path: String) -> Bool { path == JoinPath.leave }
 
     package func answer(_ request: ExtensionRequest) async throws -> JSON {
         switch (request.method, request.path) {
@@ -172,6 +177,12 @@ package struct JoinService: PathExtension {
             throw StatusError(
                 code: 403, reason: StatusError.Reason.forbidden, message: "only a node may leave, with its certificate")
         }
+        guard removals.begin(name) else {
+            throw StatusError(
+                code: 409, reason: StatusError.Reason.conflict,
+                message: "the node \"\(name)\" is leaving already; wait for the attempt before to end")
+        }
+        defer { removals.end(name) }
         let removal = NodeRemoval(client: client)
         let force = request.body?["force"]?.bool ?? false
         let timeout = min(max(request.body?["timeoutSeconds"]?.int ?? 60, 0), JoinPath.longestLeave)
@@ -184,4 +195,14 @@ package struct JoinService: PathExtension {
         logger.notice("A node left the cluster", metadata: ["node": "\(name)"])
         return ["node": .string(name)]
     }
+}
+
+/// The nodes that are on their way out: a second attempt would only take up room beside the first.
+private final class RemovalsInProgress: Sendable {
+    private let names = Mutex<Set<String>>([])
+
+    /// - Returns: false where one is going on.
+    func begin(_ name: String) -> Bool { names.withLock { $0.insert(name).inserted } }
+
+    func end(_ name: String) { names.withLock { _ = $0.remove(name) } }
 }

@@ -48,9 +48,7 @@ final class APIHandler: HTTPHandler {
         var response: HTTPResponse
         do {
             if let served = extensions.serving(call.info.path) {
-                response = try await limits.admit(isMutating: true) {
-                    try await extensions.answer(request, path: call.info.path, by: served)
-                }
+                response = try await answer(request, path: call.info.path, by: served)
             } else {
                 let limit = try call.isLongRunning ? nil : call.query.timeout()
                 let actual = try authenticator.authenticate(request)
@@ -65,6 +63,17 @@ final class APIHandler: HTTPHandler {
         }
         metrics.count(call.info, code: Int(response.status.code))
         return response
+    }
+
+    private func answer(
+        _ request: HTTPRequest, path: String, by served: any PathExtension
+    ) async throws -> HTTPResponse {
+        guard !served.isLongRunning(path) else {
+            return try await extensions.answer(request, path: path, by: served)
+        }
+        return try await limits.admit(isMutating: true) {
+            try await extensions.answer(request, path: path, by: served)
+        }
     }
 
     /// Says in the log that a request failed for no fault of its sender, who finds the entry by the answer's `Audit-Id`.

@@ -11,6 +11,10 @@ package protocol PathExtension: Sendable {
     /// `/example.io/v1/`.
     var prefix: String { get }
 
+    /// Whether requests for a path take long for what they wait for: they count to none of the bounds for requests at work, so
+    /// the extension must bound them itself.
+    func isLongRunning(_ path: String) -> Bool
+
     /// Answers a request with a document; what it throws becomes a `Status`.
     func answer(_ request: ExtensionRequest) async throws -> JSON
 }
