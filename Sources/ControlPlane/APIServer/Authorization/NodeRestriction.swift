@@ -71,9 +71,9 @@ enum NodeRestriction {
         }
     }
 
-    /// A token for a pod of the node, and bound to it.
+    /// A token for a pod of the node, bound to it, and for an audience that the pod has a use for.
     static func checkToken(
-        _ request: KubeObject, _ account: KubeObject, node: String, _ registry: Registry
+        _ request: KubeObject, _ account: KubeObject, by user: UserInfo, node: String, _ registry: Registry
     ) throws(StatusError) {
         func refuse(_ why: String) -> StatusError { .forbidden(.init("", "v1", "serviceaccounts"), account.name, why) }
         let reference = request.spec["boundObjectRef"]
@@ -93,5 +93,45 @@ enum NodeRestriction {
         if pod.spec["nodeName"]?.string != node {
             throw refuse("node requested token bound to a pod scheduled on a different node")
         }
+        let audiences = request.spec["audiences"]?.elements.compactMap(\.string) ?? []
+        guard audiences.count < 2 else { throw refuse("node may only request 0 or 1 audiences") }
+        let audience = audiences.first ?? ""
+        let attributes = AccessAttributes(
+            user: user, verb: "request-serviceaccounts-token-audience", group: "", resource: audience,
+            namespace: account.namespace, name: account.name)
+        guard mentions(pod, audience: audience, registry) || registry.authorizer.decide(attributes).isAllowed else {
+            throw refuse(
+                "audience \"\(audience)\" not found in pod spec volume, \(user.name) is not authorized to request tokens "
+                    + "for this audience")
+        }
+    }
+
+    /// Whether a volume of the pod needs tokens for an audience (KEP-4412, upstream: ServiceAccountNodeAudienceRestriction);
+    /// the empty one stands for the API.
+    private static func mentions(_ pod: KubeObject, audience: String, _ registry: Registry) -> Bool {
+        (pod.spec["volumes"]?.elements ?? []).contains { volume in
+            let sources = volume["projected"]?["sources"]?.elements ?? []
+            let isProjected = sources.contains { source in
+                guard let token = source["serviceAccountToken"], !token.isNull else { return false }
+                return token["audience"]?.string ?? "" == audience
+            }
+            guard !isProjected, let name = driver(of: volume, in: pod, registry) else { return isProjected }
+            let driver = registry.cachedObject(.init("storage.k8s.io", "v1", "csidrivers"), "", name)
+            return (driver?.spec["tokenRequests"]?.elements ?? []).contains { $0["audience"]?.string ?? "" == audience }
+        }
+    }
+
+    /// The CSI driver that a volume comes from.
+    private static func driver(of volume: JSON, in pod: KubeObject, _ registry: Registry) -> String? {
+        if let driver = volume["csi"]?["driver"]?.string { return driver }
+        let isEphemeral = volume["ephemeral"].map { !$0.isNull } ?? false
+        let name =
+            isEphemeral
+            ? volume["name"]?.string.map { "\(pod.name)-\($0)" } : volume["persistentVolumeClaim"]?["claimName"]?.string
+        guard let name,
+            let claim = registry.cachedObject(.init("", "v1", "persistentvolumeclaims"), pod.namespace, name),
+            let bound = claim.spec["volumeName"]?.string
+        else { return nil }
+        return registry.cachedObject(.init("", "v1", "persistentvolumes"), "", bound)?.spec["csi"]?["driver"]?.string
     }
 }

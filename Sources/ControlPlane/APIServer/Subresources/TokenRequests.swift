@@ -32,7 +32,7 @@ struct TokenRequests: Sendable {
         let wanted = object.spec["audiences"]?.elements.compactMap(\.string) ?? []
         let audiences = wanted.isEmpty ? tokens.audiences : wanted
         if !context.isTrusted, let node = context.user.nodeName {
-            try NodeRestriction.checkToken(object, account, node: node, registry)
+            try NodeRestriction.checkToken(object, account, by: context.user, node: node, registry)
         }
         let bindings = try await bindings(of: object, account)
         let now = registry.clock.now
