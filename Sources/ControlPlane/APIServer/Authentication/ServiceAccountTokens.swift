@@ -53,7 +53,7 @@ package final class ServiceAccountTokens: Sendable {
     ///
     /// - Parameters:
     ///   - pod: the pod that it is bound to.
-    ///   - node: the pod's node, noted in the token.
+    ///   - node: the pod's node, noted in the token; without a pod, the node that it is bound to.
     func issue(
         account: KubeObject, pod: Binding?, secret: Binding?, node: Binding?, audiences: [String],
         lifetimeSeconds: Int64, id: String, now: Int64
@@ -128,6 +128,12 @@ package final class ServiceAccountTokens: Sendable {
             else { return nil }
         }
         if let node = bound["node"], let name = node["name"]?.string {
+            // Of a pod's token it only tells where the pod is; without one the token is bound to it.
+            if bound["pod"] == nil {
+                guard let uid = node["uid"]?.string,
+                    isThere(GroupVersionResource("", "v1", "nodes"), "", name, uid: uid, now: now)
+                else { return nil }
+            }
             user.extra[UserInfo.ExtraKey.nodeName] = [name]
             if let uid = node["uid"]?.string { user.extra[UserInfo.ExtraKey.nodeUID] = [uid] }
         }
