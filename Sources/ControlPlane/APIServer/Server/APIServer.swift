@@ -151,7 +151,7 @@ package final class APIServer: Sendable {
                 self.health.becomeReady()
                 self.readiness.set()
                 async let following: Void = aggregation.run()
-                try await Housekeeping(registry: self.registry, lists: self.objects.lists).run()
+                try await Housekeeping(registry: self.registry, lists: self.objects.lists, logger: self.logger).run()
                 try await following
             }
             defer {

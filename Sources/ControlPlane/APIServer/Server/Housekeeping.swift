@@ -2,12 +2,14 @@
 
 import JSON
 import KubeAPI
+import Logging
 import Storage
 
 /// What the server does from time to time: forgets old events, and lists that nobody asks for.
 struct Housekeeping: Sendable {
     let registry: Registry
     let lists: ListCache
+    let logger: Logger
 
     /// Between two rounds.
     private static let interval = Duration.seconds(60)
@@ -26,7 +28,9 @@ struct Housekeeping: Sendable {
         }
     }
 
-    /// Deletes the events that nothing has happened to for an hour.
+    /// Deletes the events that nothing has happened to for an hour; those that cannot be deleted now are left to the next round.
+    ///
+    /// - Throws: `CancellationError` alone: a full disk, or a store that has much to do, must not end the server.
     func removeOldEvents() async throws {
         guard let served = registry.catalogue[.init("", "v1", "events")] else { return }
         var old: [ObjectKey] = []
@@ -44,6 +48,10 @@ struct Housekeeping: Sendable {
                     served, namespace: key.namespace, name: key.name, options: .init(), context: context)
             } catch let error as StatusError where error.isNotFound {
                 continue
+            } catch let error as CancellationError {
+                throw error
+            } catch {
+                return logger.debug("Old events are removed later", metadata: ["error": "\(error)"])
             }
         }
     }

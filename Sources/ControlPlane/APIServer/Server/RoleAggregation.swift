@@ -41,7 +41,8 @@ struct RoleAggregation: Sendable {
                 try await reconcile()
                 let watch = try await client.watch(
                     Self.resource, namespace: nil, options: .init(resourceVersion: page.resourceVersion))
-                for try await event in watch where Self.concerns(event.object) { try await reconcile() }
+                // Also for a role that no rule selects now: it may be one that was selected.
+                for try await event in watch where Self.isChange(event) { try await reconcile() }
                 return
             } catch let error as StatusError {
                 logger.debug("Watching cluster roles anew", metadata: ["reason": "\(error)"])
@@ -50,8 +51,8 @@ struct RoleAggregation: Sendable {
         }
     }
 
-    private static func concerns(_ role: KubeObject) -> Bool {
-        // Only labelled roles can be selected.
-        role.json["aggregationRule"]?.object != nil || !role.labels.isEmpty
+    private static func isChange(_ event: WatchEvent) -> Bool {
+        if case .bookmark = event { return false }
+        return true
     }
 }

@@ -10,6 +10,8 @@ final class MemoryStorage: Storage {
         var oldest: Revision = 0
         var values: [String: StoredValue] = [:]
         var history: [StorageEvent] = []
+        /// Why changes are refused.
+        var failure: StorageError?
     }
 
     let state = Mutex(State())
@@ -35,6 +37,7 @@ final class MemoryStorage: Storage {
 
     func commit(_ mutation: Mutation) async throws(StorageError) -> StoredValue {
         let result: Result<StoredValue, StorageError> = state.withLock { state in
+            if let failure = state.failure { return .failure(failure) }
             let current = state.values[mutation.key]
             switch mutation.condition {
             case .absent where current != nil: return .failure(.conditionFailed(current: current))
