@@ -34,7 +34,7 @@ class BackupTests(NodeTestCase):
         self.assertEqual(fresh.json("get", "secret", "hidden")["data"], {"b": "Mg=="})
         # No client takes a new revision for one that it saw before.
         fresh.kubectl("create", "configmap", "later")
-        self.assertGreater(int(fresh.json("get", "configmap", "later")["metadata"]["resourceVersion"]), revision + 1_000_000)
+        self.assertGreater(int(fresh.json("get", "configmap", "later")["metadata"]["resourceVersion"]), revision + 1_000_000_000)
 
         refused = fresh.swiftlet("restore", file, check=False)
         self.assertNotEqual(refused.returncode, 0)

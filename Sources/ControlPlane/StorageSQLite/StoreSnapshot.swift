@@ -8,8 +8,9 @@ package import Storage
 /// A copy of a store in one file, for backups. It is consistent whether or not an agent writes at the same time.
 package enum StoreSnapshot: Sendable {
     /// How far a restored store's revision is moved on: clients that saw later revisions of the old store must not take
-    /// new ones for those (etcdutl's `--bump-revision` has the same purpose and value).
-    package static let revisionStep: Revision = 1_000_000
+    /// new ones for those (etcd.io, "Disaster recovery", advises the same step for etcdutl's `--bump-revision`: it is more than
+    /// a week of a thousand writes a second).
+    package static let revisionStep: Revision = 1_000_000_000
 
     /// The name of the copy, as an engine looks for it in its directory.
     package static let fileName = StoreFile.fileName
@@ -95,16 +96,29 @@ package enum StoreSnapshot: Sendable {
         }
     }
 
+    private static let newestRevision = "SELECT max(floor, (SELECT coalesce(max(revision), 0) FROM object)) FROM meta"
+
     /// Makes a copy the beginning of a store: its revision moves on by ``revisionStep``.
     ///
+    /// - Parameter replaced: The directory of the store whose place it takes, which may have got further since the copy was made.
     /// - Throws: ``StorageOpenError`` when the file cannot be changed.
-    package static func prepareForRestore(_ path: String) throws(StorageOpenError) {
+    package static func prepareForRestore(
+        _ path: String, replacing replaced: String? = nil
+    ) throws(StorageOpenError) {
+        var reached: Revision = 0
+        if let replaced {
+            do {
+                try query(replaced) { reached = try Revision.fetchOne($0, sql: newestRevision) ?? 0 }
+            } catch {
+                // A store that is damaged or not there is what backups are for: the step alone must do.
+                reached = 0
+            }
+        }
         do {
             let database = try DatabaseQueue(path: path)
             try database.inDatabase { db in
                 try db.execute(
-                    sql: "UPDATE meta SET floor = max(floor, (SELECT coalesce(max(revision), 0) FROM object)) + ?",
-                    arguments: [revisionStep])
+                    sql: "UPDATE meta SET floor = max((\(newestRevision)), ?) + ?", arguments: [reached, revisionStep])
             }
             try database.close()
             try FileDescriptor.open(path, .read).synchronize(path)

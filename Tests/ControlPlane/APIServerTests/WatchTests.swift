@@ -65,6 +65,20 @@ import Testing
         #expect(mark.resourceVersion == first.resourceVersion)
     }
 
+    /// Somebody asks from before a backup was restored.
+    @Test func aRevisionThatNobodyHasSeenIsExpired() async throws {
+        let test = try await TestRegistry()
+        let first = try await test.client.create(configMaps, object: configMap("a"))
+        let revision = try #require(Int64(first.resourceVersion))
+        let error = await status {
+            _ = try await test.client.watch(
+                configMaps, namespace: nil, options: .init(resourceVersion: String(revision + 1)))
+        }
+        #expect(error?.isExpired == true)
+        _ = try await test.client.watch(
+            configMaps, namespace: nil, options: .init(resourceVersion: first.resourceVersion))
+    }
+
     @Test func compactedRevisionIsExpired() async throws {
         let test = try await TestRegistry()
         let first = try await test.client.create(configMaps, object: configMap("a"))

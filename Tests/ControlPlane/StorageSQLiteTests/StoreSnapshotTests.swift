@@ -27,6 +27,34 @@ import Testing
         }
     }
 
+    /// A cluster may have got far since the backup was made.
+    @Test func theRevisionMovesOnFromThatOfTheStoreThatIsReplaced() async throws {
+        try await withTemporaryDirectory { directory in
+            func file(_ name: String) -> String { "\(directory)/\(name)/\(StoreSnapshot.fileName)" }
+            try await withStore(directory + "/live") { store in
+                try await store.put("/k", "value")
+                for name in ["copy", "other"] {
+                    try FileManager.default.createDirectory(
+                        atPath: "\(directory)/\(name)", withIntermediateDirectories: true)
+                    try StoreSnapshot.write(of: directory + "/live", to: file(name))
+                }
+            }
+            for _ in 0..<3 { try StoreSnapshot.prepareForRestore(file("live")) }
+            let reached = try await withStore(directory + "/live") { $0.snapshot().revision }
+            try StoreSnapshot.prepareForRestore(file("copy"), replacing: directory + "/live")
+            try await withStore(directory + "/copy") { store in
+                #expect(store.snapshot().revision >= reached + StoreSnapshot.revisionStep)
+                #expect(store.snapshot().get("/k")?.bytes == Array("value".utf8))
+            }
+            // One that cannot be read is no obstacle.
+            try Data("no database".utf8).write(to: URL(filePath: file("live")))
+            try StoreSnapshot.prepareForRestore(file("other"), replacing: directory + "/live")
+            try await withStore(directory + "/other") { store in
+                #expect(store.snapshot().revision >= StoreSnapshot.revisionStep)
+            }
+        }
+    }
+
     @Test func readsBelowAPrefixOfAStoreInUseOrNot() async throws {
         try await withTemporaryDirectory { directory in
             func values(_ prefix: String) throws -> Set<String> {

@@ -103,7 +103,7 @@ extension Registry {
 
     /// Opens a watch.
     ///
-    /// - Throws: `Expired` (410) when the history no longer reaches back to the wanted revision.
+    /// - Throws: `Expired` (410) when the history no longer reaches back to the wanted revision, or there was none such yet.
     func watch(_ served: ServedResource, namespace: String, options: WatchOptions) async throws -> ObjectWatch {
         let selector = try ObjectSelector(
             labels: options.labelSelector, fields: options.fieldSelector, kind: served.kind)
@@ -125,6 +125,13 @@ extension Registry {
             }
         } else if revision == 0 {
             start = try await currentSnapshot().revision
+        } else {
+            // Upstream waits for it in silence. Nobody has seen it of this store: it is from before a backup was restored, and
+            // whoever asks has to list anew.
+            let current = try await currentSnapshot().revision
+            guard revision <= current else {
+                throw StatusError.expired("too large resource version: \(revision) (current: \(current))")
+            }
         }
         // The watch of one object sees only its key (and those of longer names, which the selector sorts out).
         if let name = selector.requiredName, !served.isNamespaced || !namespace.isEmpty {
