@@ -114,7 +114,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func nothingIsCollectedBeforeAllIsListed() async throws {
         try await ServedAPI.run { api in
             let client = HeldList(api.client, holding: Self.secrets)
@@ -131,7 +131,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func aCollectionThatCannotBeListedIsNotWaitedForForEver() async throws {
         try await ServedAPI.run { api in
             let client = HeldList(api.client, holding: Self.secrets)

@@ -128,9 +128,9 @@ struct MergePatchTests {
     }
 
     /// So many members that removing one at a time would take longer than the test may.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func manyMembersAreRemovedAtOnce() throws {
-        let keys = (0..<30_000).map { "k\($0)" }
+        let keys = (0..<60_000).map { "k\($0)" }
         let document: JSON = [
             "data": .object(JSONObject(keys.map { (key: $0, value: "v") })), "kind": "ConfigMap",
         ]
@@ -141,7 +141,7 @@ struct MergePatchTests {
         #expect(try StrategicMergePatch.apply(patch, to: document, type: type) == expected)
     }
 
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(5)))
     func longListsAreMergedByTheirKeys() throws {
         func container(_ number: Int, _ image: JSON) -> JSON { ["name": .string("c\(number)"), "image": image] }
         let numbers = 0..<20_000
