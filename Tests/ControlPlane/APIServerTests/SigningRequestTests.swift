@@ -190,7 +190,10 @@ import Testing
             let reports = ["n1": ["10.0.0.5", "n1", claim], "n2": ["10.0.0.6", "n2"]]
             for (node, reported) in reports {
                 var object = KubeObject(.init("", "v1", "Node"), name: node)
-                object.status = ["addresses": .array(reported.map { ["type": "InternalIP", "address": .string($0)] })]
+                object.status = [
+                    "addresses": .array(reported.map { ["type": "InternalIP", "address": .string($0)] }),
+                    "conditions": [["type": "Ready", "status": "True"]],
+                ]
                 _ = try await api.client.create(.nodes, object: object)
             }
             func ask(_ request: String, _ names: SubjectAlternativeNames) async throws {
@@ -208,6 +211,25 @@ import Testing
             // The request before it in the queue was looked at and left alone.
             let greedy = try await api.client.get(Self.requests, namespace: nil, name: "greedy")
             #expect(greedy.condition("Approved") == nil)
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2))) func theAddressOfABoardThatIsOffMayBeAnothers() async throws {
+        try await withControllers { api in
+            for (node, isReady) in [("n1", "True"), ("n2", "Unknown")] {
+                var object = KubeObject(.init("", "v1", "Node"), name: node)
+                object.status = [
+                    "addresses": [["type": "InternalIP", "address": "10.0.0.6"]],
+                    "conditions": [["type": "Ready", "status": .string(isReady)]],
+                ]
+                _ = try await api.client.create(.nodes, object: object)
+            }
+            let object = try Self.object(
+                "moved", signer: "kubelet-serving", subject: Self.node,
+                names: .init(dnsNames: ["n1"], ipAddresses: [IPAddress(v4: 10, 0, 0, 6)]),
+                usages: ["digital signature", "server auth"])
+            _ = try await create(object, api, as: Self.kubelet)
+            #expect(try await answered("moved", api).condition("Failed") == nil)
         }
     }
 

@@ -43,7 +43,7 @@ package struct Restore: Sendable {
             let manifest = try unpack(file, into: unpacked)
             let store = "\(unpacked)/store/\(StoreSnapshot.fileName)"
             let values = try StoreSnapshot.verify(store)
-            try StoreSnapshot.prepareForRestore(store, replacing: hasState ? "\(state)/store" : nil)
+            try StoreSnapshot.prepareForRestore(store, replacing: "\(state)/store")
             let restored = try placeConfiguration(from: unpacked)
             let aside = try replacement.run()
             return Outcome(manifest: manifest, values: values, movedAside: aside, restoredConfiguration: restored)

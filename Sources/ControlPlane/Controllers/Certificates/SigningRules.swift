@@ -146,9 +146,10 @@ struct SigningRequest: Sendable {
         }
         for other in nodes where other.name != node.name {
             let theirs = ReportedHosts(other)
-            let taken =
-                wanted.ipAddresses.first(where: theirs.addresses.contains)?.description
-                ?? wanted.dnsNames.first { theirs.names.contains($0.lowercased()) }
+            // An address by which a board was last reached that is off may be another's by now (DHCP).
+            let isThere = other.condition("Ready")?.isTrue == true
+            let address = isThere ? wanted.ipAddresses.first(where: theirs.addresses.contains) : nil
+            let taken = address?.description ?? wanted.dnsNames.first { theirs.names.contains($0.lowercased()) }
             if let taken { return "the node \(other.name) has \(taken), too" }
         }
         return nil
