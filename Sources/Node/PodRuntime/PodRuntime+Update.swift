@@ -36,7 +36,9 @@ extension PodRuntime {
     package func setGroupShares(_ wanted: @escaping @Sendable () -> [String: UInt64]) async throws {
         try await blocking {
             try self.groupShares.withLock { known in
-                for (group, shares) in wanted() where known[group] != shares {
+                for (group, shares) in wanted() {
+                    // systemd keeps what it was told. A group without pods somebody may have removed: it is made anew.
+                    if self.configuration.cgroupDriver == .systemd, known[group] == shares { continue }
                     try self.setShares(shares, of: group)
                     known[group] = shares
                 }
