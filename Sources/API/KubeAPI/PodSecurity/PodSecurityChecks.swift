@@ -94,14 +94,12 @@ struct PodSecuritySubject {
     /// Who sets a member of the security context to what must not be, and to what: a finding that names them.
     ///
     /// - Parameter value: what a security context sets, nil where that is nothing or may be.
-    func badValues(_ value: (JSON) -> String?) -> (setters: [String], values: [String])? {
+    func badValues(_ value: (JSON) -> String?) -> (setters: String, values: [String])? {
         let ofPod = podContext.flatMap(value)
         let ofContainers = containers.compactMap { container in
             Self.context(container).flatMap(value).map { (name: container.text("name"), value: $0) }
         }
-        guard ofPod != nil || !ofContainers.isEmpty else { return nil }
-        var setters = ofPod == nil ? [] : ["pod"]
-        if !ofContainers.isEmpty { setters.append(Self.listed("container", ofContainers.map(\.name))) }
+        guard let setters = Self.setters(pod: ofPod != nil, ofContainers.map(\.name)) else { return nil }
         let values = Set(ofContainers.map(\.value) + (ofPod.map { [$0] } ?? []))
         return (setters, values.sorted())
     }

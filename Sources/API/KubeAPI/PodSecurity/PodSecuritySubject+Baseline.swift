@@ -30,8 +30,7 @@ extension PodSecuritySubject {
                 && !value.hasPrefix("localhost/")
         }
         guard found != nil || !bad.isEmpty else { return nil }
-        var setters = found?.setters ?? []
-        if !bad.isEmpty { setters.append(Self.plural("annotation", bad.count)) }
+        let setters = [found?.setters, bad.isEmpty ? nil : Self.plural("annotation", bad.count)].compactMap { $0 }
         let values = (found?.values ?? []) + bad.map { "\($0.name)=\"\($0.value)\"" }.sorted()
         return .init(
             reason: Self.plural("forbidden AppArmor profile", values.count),
@@ -163,7 +162,7 @@ extension PodSecuritySubject {
         return found.map { setters, values in
             .init(
                 reason: "seccompProfile",
-                detail: "\(setters.joined(separator: " and ")) must not set securityContext.seccompProfile.type to "
+                detail: "\(setters) must not set securityContext.seccompProfile.type to "
                     + Self.quoted(values))
         }
     }

@@ -54,7 +54,8 @@ enum PodSecurityAdmission {
                 pod.name, "violates PodSecurity \"\(policy.enforce)\": \(PodSecurityViolation.text(enforced))")
         }
         // Its creator has been told by the template; nobody reads what the agent is told.
-        if !change.isTrusted { warn(change, of: pod.json, policy.warn) }
+        // What is enforced has just been found to hold.
+        if !change.isTrusted, policy.warn != policy.enforce { warn(change, of: pod.json, policy.warn) }
     }
 
     private static func warn(_ change: Change, template: JSON?, in namespace: String) {
